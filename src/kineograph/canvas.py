@@ -1,0 +1,140 @@
+"""Canvas: a video of which some pixels are known. Every task is one, and a model fills in the rest.
+
+Shapes: T frames, H x W pixels. There is one pure builder for each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineograph.video import Chunk, Frames, Video
+
+Mask = NDArray[np.bool_]
+
+TASKS: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "nothing is known; the prompt guides",
+        "image": "the first frame is known",
+        "keyframes": "some frames are known",
+        "prediction": "the past is known, and is continued",
+        "precede": "the future is known, and is preceded",
+        "interpolation": "every N-th frame is known",
+        "inpainting": "all is known outside a mask",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A video to be filled in.
+
+    Args:
+        frames: (T, H, W, 3) uint8; 0 where unknown.
+        known: (T, H, W) bool.
+        fps: frames per second.
+        prompt: what to show.
+        task: a name in `TASKS`.
+        guides: what else guides the filling, by name.
+        notes: sentences for whoever asked, on how pictures and footage were fitted.
+    """
+
+    frames: Frames
+    known: Mask
+    fps: float
+    prompt: str
+    task: str
+    guides: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.frames.dtype == np.uint8, self.frames.dtype
+        assert self.known.dtype == np.bool_, self.known.dtype
+        assert self.frames.shape == (*self.known.shape, 3), (self.frames.shape, self.known.shape)
+        assert self.task in TASKS, self.task
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def height(self) -> int:
+        return int(self.frames.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.frames.shape[2])
+
+    @property
+    def known_frames(self) -> Mask:
+        """(T,) bool: which frames are wholly known."""
+        return np.asarray(self.known.all(axis=(1, 2)))
+
+    @property
+    def past(self) -> int:
+        """The number of wholly known frames at the start."""
+        known = self.known_frames
+        return len(known) if known.all() else int(known.argmin())
+
+    def composite(self, chunk: Chunk) -> Chunk:
+        """Put the known pixels back, so that the chunk equals the canvas wherever that is known."""
+        span = slice(chunk.start, chunk.start + len(chunk.frames))
+        assert chunk.frames.shape == self.frames[span].shape, (chunk.frames.shape, self.frames.shape)
+        frames = np.where(self.known[span, ..., None], self.frames[span], chunk.frames)
+        return Chunk(frames, chunk.start)
+
+
+# One builder per task
+
+
+def text_canvas(prompt: str, *, frames: int, width: int, height: int, fps: float) -> Canvas:
+    """Nothing is known."""
+    empty = np.zeros((frames, height, width, 3), np.uint8)
+    return Canvas(empty, np.zeros(empty.shape[:3], bool), fps, prompt, "text")
+
+
+def keyframes_canvas(prompt: str, pictures: Mapping[int, Frames], *, frames: int, fps: float) -> Canvas:
+    """`pictures` (H, W, 3) are known, by the index of their frame; the first frame alone is "image"."""
+    assert pictures, "a canvas without pictures is a text_canvas"
+    height, width, _ = next(iter(pictures.values())).shape
+    canvas = text_canvas(prompt, frames=frames, width=width, height=height, fps=fps)
+    for index, picture in pictures.items():
+        canvas.frames[index] = picture
+        canvas.known[index] = True
+    return replace(canvas, task="image" if set(pictures) == {0} else "keyframes")
+
+
+def continue_canvas(prompt: str, footage: Video, added: int) -> Canvas:
+    """`added` unknown frames come after the footage."""
+    return _extended(prompt, footage, (0, added), "prediction")
+
+
+def precede_canvas(prompt: str, footage: Video, added: int) -> Canvas:
+    """`added` unknown frames come before the footage."""
+    return _extended(prompt, footage, (added, 0), "precede")
+
+
+def _extended(prompt: str, footage: Video, added: tuple[int, int], task: str) -> Canvas:
+    frames = np.pad(footage.frames, (added, (0, 0), (0, 0), (0, 0)))
+    known = np.pad(np.ones(footage.frames.shape[:3], bool), (added, (0, 0), (0, 0)))
+    return Canvas(frames, known, footage.fps, prompt, task)
+
+
+def interpolation_canvas(prompt: str, footage: Video, factor: int) -> Canvas:
+    """The footage's T frames stand `factor` apart: (T - 1) * factor + 1 frames at `factor` times the rate."""
+    length = (len(footage) - 1) * factor + 1
+    frames = np.zeros((length, *footage.frames.shape[1:]), np.uint8)
+    frames[::factor] = footage.frames
+    known = np.zeros(frames.shape[:3], bool)
+    known[::factor] = True
+    return Canvas(frames, known, footage.fps * factor, prompt, "interpolation")
+
+
+def inpainting_canvas(prompt: str, footage: Video, fill: Mask) -> Canvas:
+    """All is known except where `fill` (T, H, W) is true."""
+    frames = np.where(fill[..., None], np.uint8(0), footage.frames)
+    return Canvas(frames, ~fill, footage.fps, prompt, "inpainting")

@@ -1,0 +1,285 @@
+"""`kineo generate`: make clips."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from kineograph.cli.output import (
+    numbered,
+    print_json,
+    read_text,
+    say,
+    slug,
+    unused,
+    with_progress,
+    write_text,
+)
+from kineograph.errors import RequestError
+from kineograph.request import MAX_SEED, Keyframe, Request
+
+if TYPE_CHECKING:
+    from kineograph.models.family import Model, Step
+    from kineograph.provenance.claim import Job
+    from kineograph.video import Chunk
+
+MAX_COUNT = 9999
+
+
+def generate(
+    prompt: str | None = None,
+    /,
+    *,
+    model: str | None = None,
+    image: Annotated[list[str] | None, Parameter(negative=())] = None,
+    video: str | None = None,
+    mask: str | None = None,
+    extend: float | None = None,
+    interpolate: int | None = None,
+    fit: Literal["crop", "pad"] | None = None,
+    frames: int | None = None,
+    seconds: float | None = None,
+    fps: float | None = None,
+    size: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
+    count: int = 1,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Make a clip from a prompt, pictures or footage.
+
+    A private record NAME.job.json is written beside each clip, from which it can be made again.
+
+    Examples:
+
+        kineo generate "a small red ball bounces over sand at sunset"
+
+        kineo generate "a star rises" --image first.png --image last.png -o star.mp4
+
+        kineo generate "a car drives left" --video past.mp4 --extend 2
+
+        kineo generate --video slow.mp4 --interpolate 2
+
+        kineo generate "a blue box" --video clip.mp4 --mask 0.25,0.25,0.5,0.5
+
+        kineo generate --from star.job.json
+
+    Parameters
+    ----------
+    prompt
+        What to show, in quotes.
+    model
+        A model's name or its folder; playground unless given.
+    image
+        A picture that the clip passes through, FILE or FILE@SECONDS; may be given several times.
+        One without a time comes first; of two the second comes last.
+    video
+        Footage to extend, interpolate or fill in.
+    mask
+        What to fill in: an image or video, white where to fill, or X,Y,W,H in fractions of the frame.
+    extend
+        Seconds to add after the footage; before it if negative.
+    interpolate
+        The footage's frames become every N-th frame of the result.
+    fit
+        How other shapes are fitted: crop (the default) fills the frame and cuts the rest off, pad keeps all.
+    frames
+        The length in frames.
+    seconds
+        The length in seconds.
+    fps
+        Frames per second; the model's own unless given.
+    size
+        WIDTHxHEIGHT in pixels; the model's own unless given, which is its largest.
+    steps
+        Network evaluations; more take longer.
+    guidance
+        How strongly the prompt pulls; 1 is not at all.
+    seed
+        The random seed, 0 unless given: the same seed makes the same clip.
+    count
+        How many clips to make, with one seed after another.
+    from_
+        Make the clip of a job record again.
+    out
+        The file to write, replaced if it exists; NAME-0001 and so on if there are several clips.
+        Named after prompt and seed unless given, and then nothing is replaced.
+    json
+        Print one JSON object for each clip.
+    """
+    given = {
+        "prompt": prompt,
+        "model": model,
+        "images": tuple(map(_keyframe, image)) if image else None,
+        "video": video,
+        "mask": mask,
+        "extend": extend,
+        "interpolate": interpolate,
+        "fit": fit,
+        "frames": frames,
+        "seconds": seconds,
+        "fps": fps,
+        "size": _size(size) if size is not None else None,
+        "steps": steps,
+        "guidance": guidance,
+        "seed": seed,
+    }
+    fields = {name: value for name, value in given.items() if value is not None}
+    if from_ is not None:
+        _make([_recorded(from_, fields, count)], out, json)
+    else:
+        _make([(request, None) for request in _requests(fields, count)], out, json)
+
+
+# Arguments
+
+
+def _keyframe(text: str) -> Keyframe:
+    """FILE or FILE@SECONDS; a file whose own name ends like that is taken as it is."""
+    path, _, time = text.rpartition("@")
+    if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not Path(text).exists():
+        return Keyframe(path, float(time))
+    return Keyframe(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", text.strip())
+    if match is None:
+        raise RequestError(f"size must be WIDTHxHEIGHT, such as 128x128, not {text}.")
+    return int(match[1]), int(match[2])
+
+
+def _requests(fields: dict[str, Any], count: int) -> list[Request]:
+    if not 1 <= count <= MAX_COUNT:
+        raise RequestError(f"count must be a whole number from 1 to {MAX_COUNT}, not {count}.")
+    first = Request(**fields)
+    if first.seed + count - 1 > MAX_SEED:
+        raise RequestError("The seeds run past the highest; give a smaller seed or count.")
+    return [replace(first, seed=first.seed + number) for number in range(count)]
+
+
+def _recorded(path: Path, fields: dict[str, Any], count: int) -> tuple[Request, Job]:
+    from kineograph.provenance.claim import Job
+
+    if fields or count != 1:
+        raise RequestError("--from makes the recorded clip again; leave all but --out and --json out.")
+    job = Job.from_json(read_text(path))
+    job.check_inputs()
+    return job.request, job
+
+
+# Making
+
+
+@dataclass
+class Made:
+    """A clip that was made and what it cost; `peak_memory` is the process's, in megabytes."""
+
+    path: str
+    job: str
+    seed: int
+    frames: int
+    width: int
+    height: int
+    fps: float
+    seconds: float
+    evaluations: int
+    peak_memory: float
+    notes: tuple[str, ...]
+    unknown_words: list[str]
+
+    def __str__(self) -> str:
+        shape = f"{self.frames} frames {self.width}x{self.height} at {self.fps:g} fps"
+        cost = f"{self.seconds:.1f} s, {self.evaluations} evaluations, {self.peak_memory:.0f} MB at most"
+        return f"{self.path}: {shape}; {cost}"
+
+
+def _make(orders: list[tuple[Request, Job | None]], out: Path | None, json: bool) -> None:
+    from kineograph.catalog import load
+
+    first = orders[0][0]
+    if out is None:
+        paths = unused(Path(f"{slug(first.prompt)}-{first.seed}.mp4"), len(orders))
+    else:
+        paths = numbered(out, len(orders))
+    model = load(first.model)
+    for (request, job), path in zip(orders, paths, strict=True):
+        made = _make_one(request, job, model, path, quiet=request is not first)
+        say(str(made))
+        if json:
+            print_json(asdict(made))
+        else:
+            print(made.path, flush=True)
+
+
+def _make_one(request: Request, job: Job | None, model: Model, path: Path, quiet: bool) -> Made:
+    """Make, save and record one clip. `quiet` leaves out what was said of an earlier one alike."""
+    from kineograph.generation import fill, prepare
+    from kineograph.provenance import mark
+    from kineograph.provenance.claim import claim_of, job_of
+    from kineograph.text.vocabulary import Vocabulary
+
+    start = time.perf_counter()
+    canvas = prepare(request, model)
+    mark.check(path, canvas.fps)
+    unknown = Vocabulary(model.spec.vocabulary).unknown(request.prompt) if model.spec.vocabulary else []
+    if not quiet:
+        _warn(canvas.notes, unknown)
+    record = job_of(request, model.spec, salt=job.salt if job else None)
+    if job is not None and (job.version, job.weights_hash) != (record.version, record.weights_hash):
+        say("warning: the package or the model has changed since this job; the clip may differ")
+    evaluations = Counter(fill(canvas, request, model))
+    saved = mark.save(with_progress(evaluations, path.name), claim_of(record), path, canvas.fps)
+    job_path = saved.path.with_suffix(".job.json")
+    write_text(job_path, record.to_json())
+    return Made(
+        path=str(saved.path),
+        job=str(job_path),
+        seed=request.seed,
+        frames=saved.frames,
+        width=saved.width,
+        height=saved.height,
+        fps=saved.fps,
+        seconds=round(time.perf_counter() - start, 3),
+        evaluations=evaluations.done,
+        peak_memory=_peak_memory(),
+        notes=canvas.notes,
+        unknown_words=unknown,
+    )
+
+
+def _warn(notes: Iterable[str], unknown: list[str]) -> None:
+    for note in notes:
+        say(f"note: {note}")
+    if unknown:
+        say(f"warning: not in this model's vocabulary: {', '.join(unknown)}")
+
+
+class Counter:
+    """Passes items on and keeps the number of network evaluations that the last `Step` told."""
+
+    def __init__(self, items: Iterable[Step | Chunk]) -> None:
+        self.items = items
+        self.done = 0
+
+    def __iter__(self) -> Iterator[Step | Chunk]:
+        for item in self.items:
+            self.done = getattr(item, "done", self.done)
+            yield item
+
+
+def _peak_memory() -> float:
+    """The most memory that this process has held so far, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # bytes there, kilobytes elsewhere

@@ -1,0 +1,118 @@
+"""What commands share in saying and writing: progress, notes, names of files, JSON."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kineograph.errors import OutputError, RequestError
+
+if TYPE_CHECKING:
+    from kineograph.models.family import Step
+    from kineograph.video import Chunk
+
+
+def say(line: str) -> None:
+    """A line for whoever watches; results go to stdout instead."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON object on one line of stdout."""
+    print(json.dumps(value), flush=True)
+
+
+def with_progress(items: Iterable[Step | Chunk], title: str) -> Iterator[Step | Chunk]:
+    """Pass items on and show how far they are: a bar on a terminal, a line at each quarter elsewhere."""
+    show = _bar if sys.stderr.isatty() else _lines
+    return show(items, title)
+
+
+def _bar(items: Iterable[Step | Chunk], title: str) -> Iterator[Step | Chunk]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(title, total=None)
+        for item in items:
+            if step := _step(item):
+                progress.update(bar, completed=step.done, total=step.total)
+            yield item
+
+
+def _lines(items: Iterable[Step | Chunk], title: str) -> Iterator[Step | Chunk]:
+    shown = 0
+    for item in items:
+        if (step := _step(item)) and (quarter := 4 * step.done // step.total) > shown:
+            shown = quarter
+            say(f"{title}: {25 * quarter}% ({step.done} of {step.total} evaluations)")
+        yield item
+
+
+def _step(item: Step | Chunk) -> Step | None:
+    from kineograph.models.family import Step
+
+    return item if isinstance(item, Step) else None
+
+
+def slug(text: str, longest: int = 40) -> str:
+    """A file name from a prompt: lower-case ASCII words joined by hyphens; "clip" if there are none."""
+    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
+    words = "-".join(re.findall(r"[a-z0-9]+", plain))
+    return words[:longest].strip("-") or "clip"
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """`path` itself for one file, NAME-0001.EXT and so on for several."""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number:04d}{path.suffix}") for number in range(1, count + 1)]
+
+
+def unused(path: Path, count: int) -> list[Path]:
+    """The names of `numbered`, under the first of NAME, NAME-2, NAME-3 … of which none exists yet."""
+    stem = path.stem
+    for number in itertools.count(2):
+        paths = numbered(path, count)
+        if not any(name.exists() for name in paths):
+            return paths
+        path = path.with_name(f"{stem}-{number}{path.suffix}")
+    raise AssertionError("unreachable: there are always names left")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that only its owner may read, whole or not at all.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.touch(mode=0o600)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Read a small text file that the user named.
+
+    Raises:
+        RequestError: it can't be read as text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path} is not a text file.") from error

@@ -1,0 +1,77 @@
+"""Frozen dataclasses to and from plain values, and changes to them by dotted names."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from kineograph.errors import RequestError
+
+T = TypeVar("T")
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build the dataclass `cls` from plain values, nested ones included; the inverse of `dataclasses.asdict`.
+
+    Raises:
+        RequestError: a name is unknown or missing, or a value has the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    unknown = [name for name in values if name not in hints]
+    if unknown:
+        known = ", ".join(sorted(hints))
+        raise RequestError(f"'{unknown[0]}' is not a setting of {cls.__name__}: choose from {known}.")
+    try:
+        return cls(**{name: _convert(hints[name], value, name) for name, value in values.items()})
+    except TypeError as error:
+        raise RequestError(f"{cls.__name__} is incomplete: {error}.") from error
+
+
+def override(config: T, settings: Mapping[str, str]) -> T:
+    """Change single values, as in `{"flow.optim.rate": "0.001"}`; text is read as the value's own type."""
+    for name, text in settings.items():
+        config = _set(config, name.split("."), text, name)
+    return config
+
+
+def _set(config: Any, path: list[str], text: str, whole: str) -> Any:
+    hints = typing.get_type_hints(type(config)) if dataclasses.is_dataclass(config) else {}
+    if path[0] not in hints:
+        known = ", ".join(sorted(hints)) or "none below it"
+        raise RequestError(f"There is no setting '{whole}': at '{path[0]}' choose from {known}.")
+    if len(path) > 1:
+        value = _set(getattr(config, path[0]), path[1:], text, whole)
+    else:
+        value = _convert(hints[path[0]], _read(hints[path[0]], text, whole), whole)
+    return dataclasses.replace(config, **{path[0]: value})
+
+
+def _read(hint: Any, text: str, name: str) -> Any:
+    """Text to a plain value that fits the hint."""
+    if typing.get_origin(hint) is tuple:
+        items = typing.get_args(hint)
+        return [_read(items[0], part, name) for part in text.split(",")]
+    if hint is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return hint(text) if hint in (int, float) else text
+    except ValueError as error:
+        raise RequestError(f"'{text}' is not a number: give {name} as {hint.__name__}.") from error
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return from_dict(hint, value)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _convert(arguments[0], value, name)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(arguments[0], item, name) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and not isinstance(value, hint):
+        raise RequestError(f"'{value}' does not fit the setting {name}: give {hint.__name__}.")
+    return value

@@ -1,0 +1,102 @@
+"""Shards: clips as tensors in safetensors files, captions beside them, random access by clip.
+
+    DIR/index.json            {"fps": 8.0, "shards": [{"file": "clips-00000.safetensors", "count": 256}, …]}
+    DIR/clips-00000.safetensors   one tensor a field, first axis the clip: frames, focus, latents …
+    DIR/captions.jsonl        one JSON string a clip, in order
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from kineograph.errors import DataError
+from kineograph.sampling.noise import Noise
+
+INDEX = "index.json"
+
+
+class Shards:
+    """Read access to a folder of shards; `len` is the number of clips."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            index = json.loads((folder / INDEX).read_text())
+            self.fps = float(index["fps"])
+            self._files = [folder / shard["file"] for shard in index["shards"]]
+            self._ends = list(accumulate(int(shard["count"]) for shard in index["shards"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"'{folder.name}' is not a finished folder of shards: make it again.") from error
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @cached_property
+    def captions(self) -> list[str]:
+        lines = (self.folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    @cached_property
+    def _open(self) -> list[safe_open]:
+        return [safe_open(path, framework="pt") for path in self._files]
+
+    def clip(self, index: int, field: str) -> Tensor:
+        """One field of one clip, read from disk."""
+        shard = bisect_right(self._ends, index)
+        row = index - (self._ends[shard - 1] if shard else 0)
+        found: Tensor = self._open[shard].get_slice(field)[row]
+        return found
+
+    def fields(self) -> list[str]:
+        return list(self._open[0].keys())
+
+
+def write(folder: Path, parts: Iterable[tuple[Mapping[str, Tensor], list[str]]], fps: float) -> Shards:
+    """Write (fields, captions) parts, one shard each, into `folder`; the index comes last, so that a folder
+    without one is unfinished. Parts that an interrupted run has already written are written again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = []
+    with (folder / "captions.jsonl").open("w", encoding="utf-8") as captions:
+        for number, (fields, texts) in enumerate(parts):
+            name = f"clips-{number:05d}.safetensors"
+            assert all(len(value) == len(texts) for value in fields.values())
+            save_file({k: v.contiguous() for k, v in fields.items()}, folder / name)
+            captions.writelines(json.dumps(text) + "\n" for text in texts)
+            shards.append({"file": name, "count": len(texts)})
+    aside = folder / f".{INDEX}.part"
+    aside.write_text(json.dumps({"fps": fps, "shards": shards}))
+    aside.rename(folder / INDEX)
+    return Shards(folder)
+
+
+def order(count: int, epoch: int, seed: int) -> Tensor:
+    """The order of `count` clips in an epoch, the same whenever it is asked for."""
+    return torch.randperm(count, generator=Noise(seed).generator("epoch", epoch))
+
+
+def indices(count: int, batch: int, step: int, seed: int) -> list[int]:
+    """Which clips make up the batch of a step; epochs follow one another without a gap."""
+    positions = range(step * batch, (step + 1) * batch)
+    orders = {epoch: order(count, epoch, seed) for epoch in {p // count for p in positions}}
+    return [int(orders[p // count][p % count]) for p in positions]
+
+
+class FieldBatches:
+    """Batches of the given fields, stacked, by step."""
+
+    def __init__(self, shards: Shards, fields: tuple[str, ...], batch: int, seed: int = 0) -> None:
+        self.shards, self.fields, self.size, self.seed = shards, fields, batch, seed
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        chosen = indices(len(self.shards), self.size, step, self.seed)
+        return {f: torch.stack([self.shards.clip(i, f) for i in chosen]) for f in self.fields}

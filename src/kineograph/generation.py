@@ -1,0 +1,109 @@
+"""The way from a request to frames, and nothing else: request, canvas, conditions, latents, chunks.
+
+What is yielded lies in memory and is unmarked; `kineograph.provenance.mark` is the door to a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kineograph import catalog
+from kineograph.canvas import Canvas
+from kineograph.errors import AbilityError, RequestError
+from kineograph.fitting import canvas_of, task_of
+from kineograph.models.family import Model, Step
+from kineograph.provenance.claim import claim_of, job_of
+from kineograph.provenance.mark import MadeVideo
+from kineograph.request import Request
+from kineograph.sampling.noise import Noise
+from kineograph.sampling.settings import Sampling
+from kineograph.video import Chunk, Video
+
+
+def prepare(request: Request, model: Model) -> Canvas:
+    """Read what the request names and fit it to the model, which must be able to fill such a canvas.
+
+    Raises:
+        AbilityError: the model can't do this task; names those that can. Nothing has been read yet.
+        RequestError, MediaError: the inputs don't fit.
+    """
+    spec = model.spec
+    task = task_of(request)
+    if task not in spec.abilities:
+        able = ", ".join(catalog.able(task)) or "no model in the catalog"
+        raise AbilityError(f"The model {spec.name} can't do {task}; able to are: {able}.")
+    return canvas_of(request, width=spec.width, height=spec.height, fps=spec.fps, window=spec.window)
+
+
+def fill(canvas: Canvas, request: Request, model: Model) -> Iterator[Step | Chunk]:
+    """Fill a prepared canvas: a `Step` for each network evaluation, a `Chunk` as soon as frames are done."""
+    for item in _fill([canvas], [request], model):
+        yield item if isinstance(item, Step) else item[0]
+
+
+def generate(request: Request, model: Model) -> Iterator[Step | Chunk]:
+    """Make one clip: progress is iteration, and closing the iterator cancels. Refuses at the call.
+
+    Raises:
+        AbilityError, RequestError, MediaError: as `prepare`.
+    """
+    return fill(prepare(request, model), request, model)
+
+
+def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
+    """Make several clips at once, each the same as if it were made alone.
+
+    Raises:
+        RequestError: the clips differ in length, size, frame rate or settings.
+    """
+    canvases = [prepare(request, model) for request in requests]
+    if len({(canvas.frames.shape, canvas.fps) for canvas in canvases}) > 1:
+        raise RequestError("The clips of a batch must have the same length, size and frame rate.")
+    chunks = [item for item in _fill(canvases, requests, model) if not isinstance(item, Step)]
+    clips = zip(*chunks, strict=True)
+    return [
+        Video(np.concatenate([chunk.frames for chunk in clip]), canvas.fps)
+        for clip, canvas in zip(clips, canvases, strict=True)
+    ]
+
+
+def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
+    """Make one clip in one line: `generate_video("a red ball rolls to the left", seed=3)`.
+
+    Args:
+        prompt: what to show.
+        fields: any other field of `Request`.
+    """
+    request = Request(prompt, **fields)
+    model = catalog.load(request.model)
+    canvas = prepare(request, model)
+    chunks = [item.frames for item in fill(canvas, request, model) if isinstance(item, Chunk)]
+    return MadeVideo(np.concatenate(chunks), canvas.fps, claim_of(job_of(request, model.spec)))
+
+
+def settings(request: Request, model: Model) -> Sampling:
+    """The model's own way of sampling with what the request says put over it."""
+    own = model.spec.sampling
+    return replace(
+        own,
+        steps=own.steps if request.steps is None else request.steps,
+        guidance=own.guidance if request.guidance is None else request.guidance,
+    )
+
+
+def _fill(
+    canvases: Sequence[Canvas], requests: Sequence[Request], model: Model
+) -> Iterator[Step | list[Chunk]]:
+    if len({settings(request, model) for request in requests}) > 1:
+        raise RequestError("The clips of a batch must have the same steps and guidance.")
+    conditions = model.condition(canvases)
+    noises = [Noise(request.seed) for request in requests]
+    for item in model.sample(conditions, noises, settings(requests[0], model)):
+        if isinstance(item, Step):
+            yield item
+        else:
+            yield [c.composite(chunk) for c, chunk in zip(canvases, model.decode(item), strict=True)]

@@ -1,0 +1,58 @@
+"""A video or image file → frames in memory. The decoding itself runs in a confined child process."""
+
+from __future__ import annotations
+
+import os
+from math import isfinite
+
+import numpy as np
+
+from kineograph.errors import RequestError
+from kineograph.media.sandbox import decoding
+from kineograph.media.wire import LIMITS, Limits, Task
+from kineograph.video import Frames, Video
+
+
+def read_video(
+    path: str | os.PathLike[str],
+    *,
+    max_frames: int | None = None,
+    start: float = 0.0,
+    fps: float | None = None,
+    limits: Limits = LIMITS,
+) -> Video:
+    """The clip in `path`: mp4, mov, mkv, webm, avi, gif, png, jpg or webp, told by content, not by name.
+
+    The frames are upright (rotation flags applied), 8-bit RGB by the file's own matrix and range (untagged:
+    BT.709 from 720 lines up, BT.601 below), at a constant rate: `fps` frames per second, or the file's own
+    average rate. Frame k shows what a player shows at start + k / fps seconds (see `timing.resample`). Sound
+    is left out; transparency is laid over white; a still image is one frame at 1 fps. `probe` tells what of
+    this applies to a file.
+
+    max_frames: at most so many frames, >= 1. start: seconds from the beginning, >= 0.
+    Raises MediaError if the file can't be read, is damaged, cut short or beyond `limits`, or ends before
+    `start`; RequestError for a number out of range.
+    """
+    check_wish(max_frames, start, fps, limits)
+    task = Task(frames=True, start=start, fps=fps, max_frames=max_frames, limits=limits)
+    pixels = bytearray()  # grows in place, so that a long clip is never held twice
+    with decoding(path, task) as child:
+        for repeats, frame in child.runs():
+            pixels += frame if repeats == 1 else frame * repeats
+    shape = (-1, child.probe.height, child.probe.width, 3)
+    return Video(np.frombuffer(pixels, np.uint8).reshape(shape), fps or child.probe.fps)
+
+
+def read_image(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> Frames:
+    """The image in `path` (H, W, 3) uint8; of a video or an animation its first frame. Raises MediaError."""
+    first: Frames = read_video(path, max_frames=1, limits=limits).frames[0]
+    return first
+
+
+def check_wish(max_frames: int | None, start: float, fps: float | None, limits: Limits) -> None:
+    if max_frames is not None and max_frames < 1:
+        raise RequestError(f"max_frames is {max_frames}: ask for at least one frame.")
+    if not (isfinite(start) and start >= 0):
+        raise RequestError(f"start is {start}: give seconds from the beginning, 0 or more.")
+    if fps is not None and not 0 < fps <= limits.fps:
+        raise RequestError(f"fps is {fps}: give more than 0 and at most {limits.fps:g} frames per second.")

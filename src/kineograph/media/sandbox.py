@@ -1,0 +1,161 @@
+"""The reading process's side: check the file, start the child, believe none of it blindly.
+
+The file is opened here and handed to the child as its standard input, so the child needs no name and no right
+to open anything. The time limit is a timer that kills the child, which ends every read from it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from typing import BinaryIO
+
+from kineograph.errors import MediaError
+from kineograph.media.formats import HEAD_BYTES, Format, sniff
+from kineograph.media.wire import (
+    END,
+    ERROR,
+    FRAME,
+    INFO,
+    REPEATS,
+    Limits,
+    Probe,
+    Task,
+    Unreadable,
+    read_record,
+)
+
+WORKER = "kineograph.media.worker"
+LARGEST_TEXT = 1 << 20  # bytes of a probe or of an error
+FAILED_START = 1  # Python's exit status for an exception that the child doesn't report
+PIPE_BYTES = 1 << 20
+
+
+class Child:
+    """A running child: its `probe`, and its frames as they come. Raises Unreadable where it gives up."""
+
+    def __init__(self, process: subprocess.Popen[bytes], timer: Timer, limits: Limits) -> None:
+        assert process.stdout is not None
+        self._process, self._out, self._timer, self._limits = process, process.stdout, timer, limits
+        try:
+            self.probe = Probe.from_json(self._read(INFO, LARGEST_TEXT) or b"")
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise self._failure() from None
+
+    def runs(self) -> Iterator[tuple[int, bytes]]:
+        """Each frame's repeat count, >= 1, and its height * width * 3 bytes."""
+        size = REPEATS.size + self.probe.height * self.probe.width * 3
+        frames_left = self._limits.total_pixels // (self.probe.height * self.probe.width)
+        while (payload := self._read(FRAME, size)) is not None:
+            if len(payload) != size:
+                raise self._failure()
+            repeats = REPEATS.unpack_from(payload)[0]
+            frames_left -= repeats
+            if repeats < 1 or frames_left < 0:
+                raise self._failure()
+            yield repeats, payload[REPEATS.size :]
+
+    def _read(self, wanted: bytes, largest: int) -> bytes | None:
+        """The next record's payload, which has to be of the kind `wanted`; None at the end."""
+        try:
+            kind, payload = read_record(self._out, max(largest, LARGEST_TEXT))
+        except EOFError:
+            raise self._failure() from None
+        if kind == ERROR:
+            raise Unreadable("".join(filter(str.isprintable, payload.decode(errors="replace")[:300])))
+        if kind not in (wanted, END):
+            raise self._failure()
+        return payload if kind == wanted else None
+
+    def _failure(self) -> Unreadable:
+        if self._timer.finished.is_set():
+            seconds = self._limits.wall_seconds
+            return Unreadable(f"took more than {seconds:g} s to read: cut it or scale it down.")
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        if self._process.returncode == -signal.SIGKILL:
+            return Unreadable("took too much processor time or memory to decode: cut it or scale it down.")
+        if self._process.returncode == FAILED_START:
+            return Unreadable(
+                "is not read, the decoding process does not start: reinstall kineograph and av."
+            )
+        return Unreadable("made its decoder fail: it is damaged, or made to do harm.")
+
+
+@contextmanager
+def decoding(path: str | os.PathLike[str], task: Task) -> Iterator[Child]:
+    """A child that carries out `task` on the file `path`, and that does not outlive the with block.
+
+    Raises MediaError with one sentence, whatever is wrong with the file.
+    """
+    name = Path(path).name or str(path)
+    try:
+        with opened(path, task.limits) as file:
+            form = sniff(file.read(HEAD_BYTES))
+            process = start(file, form, task)
+        timer = Timer(task.limits.wall_seconds, process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield Child(process, timer, task.limits)
+        finally:
+            timer.cancel()
+            process.kill()
+            process.communicate()
+    except Unreadable as reason:
+        raise MediaError(f"{name!r} {reason}") from None
+    except MemoryError:
+        raise MediaError(f"{name!r} does not fit in memory: read fewer frames, or scale it down.") from None
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], limits: Limits) -> Iterator[BinaryIO]:
+    """The regular file `path`, not empty and not too large, at its first byte."""
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise Unreadable("does not exist: check its name and folder.") from None
+    except PermissionError:
+        raise Unreadable("may not be read: change its permissions, or copy it.") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"can't be opened ({error}): check its name.") from None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        check_file(os.fstat(descriptor), limits)
+        yield file
+
+
+def check_file(status: os.stat_result, limits: Limits) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise Unreadable("is a folder: name a file in it.")
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("is a device or a pipe: copy what it gives into a file.")
+    if not status.st_size:
+        raise Unreadable("is empty: copy or download it again.")
+    if status.st_size > limits.file_bytes:
+        size, most = status.st_size / 1e9, limits.file_bytes / 1e9
+        raise Unreadable(f"is too large, {size:.3g} GB: cut it to at most {most:.3g} GB.")
+
+
+def start(file: BinaryIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
+    """The child, with this process's modules within reach, but not the working directory's (-P)."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OPENBLAS_NUM_THREADS": "1",  # threads would take address space
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(  # noqa: S603 - a fixed command, no shell
+        [sys.executable, "-P", "-s", "-m", WORKER, form.name, task.to_json()],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        pipesize=PIPE_BYTES,
+    )

@@ -1,0 +1,7 @@
+"""The families of models, by name, each a module with `load(folder)`."""
+
+from types import ModuleType
+
+from kineograph.models import diffusion
+
+MODELS: dict[str, ModuleType] = {"diffusion": diffusion}

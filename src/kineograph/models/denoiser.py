@@ -1,0 +1,124 @@
+"""The denoiser: a diffusion transformer with a noise level for every latent frame.
+
+Diffusion forcing (Chen et al. 2024, arXiv 2407.01392; for video DFoT, arXiv 2502.06764): one set of weights
+denoises any mix of clean, half-noisy and unknown latent frames, so the same network makes a clip from
+nothing, continues one, or fills what lies between.
+
+    B clips, t latent frames, n = h w / 4 tokens a latent frame, D width, H heads; C latent channels;
+    L caption tokens. Time runs from 0 (noise) to 1 (data).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from kineograph.models.layers import RMSNorm, SwiGLU, attend, rotary_angles, rotate, time_features
+
+PATCH = 2  # latent cells along the side of a token
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell."""
+
+    channels: int = 24
+    grid: tuple[int, int, int] = (5, 8, 8)
+    canvas: int = 4096
+    canvas_width: int = 48
+    text_width: int = 128
+    width: int = 256
+    hidden: int = 576
+    depth: int = 6
+    heads: int = 4
+
+
+class Block(nn.Module):
+    """Attention over the clip's own tokens and the caption's, then a gated layer; both modulated by frame.
+
+    The modulation is computed once for all blocks, each adds its own bias (PixArt-alpha, arXiv 2310.00426).
+    """
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.bias = nn.Parameter(torch.zeros(6 * width))
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.caption = nn.Linear(config.text_width, 2 * width, bias=False)
+        self.join = nn.Linear(width, width, bias=False)
+        self.norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.norm_q = RMSNorm(width // config.heads)
+        self.norm_k = RMSNorm(width // config.heads)
+        self.mlp = SwiGLU(width, config.hidden)
+
+    def forward(
+        self, x: Tensor, modulation: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """x (B, t, n, D), modulation (B, t, 1, 6D), text (B, L, text width)."""
+        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = (modulation + self.bias).chunk(6, dim=-1)
+        x = x + gate * self._attention(self.norm(x) * (1 + scale) + shift, text, angles)
+        y: Tensor = x + gate_mlp * self.mlp(self.norm(x) * (1 + scale_mlp) + shift_mlp)
+        return y
+
+    def _attention(self, x: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        q, k, v = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        k_text, v_text = self.caption(text).unflatten(-1, (2, self.heads, -1)).unbind(2)
+        q, k = rotate(self.norm_q(q), *angles), rotate(self.norm_k(k), *angles)
+        keys = torch.cat([k, self.norm_k(k_text)], dim=1).to(v.dtype)
+        seen = attend(q.to(v.dtype), keys, torch.cat([v, v_text], dim=1))
+        y: Tensor = self.join(seen).unflatten(1, x.shape[1:3])
+        return y
+
+
+class Denoiser(nn.Module):
+    """Predicts the clean latents from noisy ones, the times of their frames, a caption and a canvas."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.enter_canvas = nn.Linear(config.canvas, config.canvas_width, bias=False)
+        patched = PATCH * PATCH * (config.channels + config.canvas_width)
+        self.enter = nn.Linear(patched, width)
+        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.summary = nn.Linear(config.text_width, width)
+        self.modulation = nn.Linear(width, 6 * width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.modulation_out = nn.Linear(width, 2 * width)
+        self.leave = nn.Linear(width, PATCH * PATCH * config.channels)
+        t, h, w = config.grid
+        angles = rotary_angles((t, h // PATCH, w // PATCH), width // config.heads)[:, None]
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        for layer in (self.enter_canvas, self.modulation, self.modulation_out, self.leave):
+            nn.init.zeros_(layer.weight)
+
+    def forward(self, z: Tensor, time: Tensor, text: Tensor, canvas: Tensor | None = None) -> Tensor:
+        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B, t, h, w, canvas); same shape as z."""
+        x = self.enter(self._patches(z, canvas))
+        mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
+        mood = F.silu(mood)[:, :, None]
+        modulation = self.modulation(mood)
+        for block in self.blocks:
+            x = block(x, modulation, text, (self.cos, self.sin))
+        shift, scale = self.modulation_out(mood).chunk(2, dim=-1)
+        x = self.leave(self.norm(x) * (1 + scale) + shift)
+        grid = self.config.grid[1] // PATCH
+        return rearrange(x, "b t (h w) (c p q) -> b t c (h p) (w q)", h=grid, p=PATCH, q=PATCH)
+
+    def _patches(self, z: Tensor, canvas: Tensor | None) -> Tensor:
+        """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""
+        known = z.new_zeros(*z.shape[:2], self.config.canvas_width, *z.shape[3:])
+        if canvas is not None:
+            known = rearrange(self.enter_canvas(canvas), "b t h w c -> b t c h w").to(z.dtype)
+        cells = torch.cat([z, known], dim=2)
+        return rearrange(cells, "b t c (h p) (w q) -> b t (h w) (c p q)", p=PATCH, q=PATCH)

@@ -1,0 +1,412 @@
+"""The diffusion family: a rectified flow over the tokenizer's latents, filling any canvas.
+
+A clip is made a window of 17 frames at a time. Within a window every latent frame has its own noise level:
+groups of frames that are wholly known, with all of their past, enter as clean latents; everything else that is
+known enters as masked pixels. Longer clips roll on: the next window starts 8 frames later, its beginning known.
+
+    B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
+    Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from kineograph.canvas import Canvas
+from kineograph.config import from_dict
+from kineograph.errors import ModelError, RequestError
+from kineograph.models import weights
+from kineograph.models.denoiser import Denoiser, DenoiserConfig
+from kineograph.models.family import Spec, Step
+from kineograph.models.precision import autocast
+from kineograph.models.tokenizer import (
+    SPACE_STRIDE,
+    TIME_STRIDE,
+    Tokenizer,
+    TokenizerConfig,
+    frames_of,
+    to_frames,
+    to_signal,
+)
+from kineograph.sampling.guidance import guided
+from kineograph.sampling.noise import Noise
+from kineograph.sampling.schedules import times
+from kineograph.sampling.settings import Sampling
+from kineograph.sampling.solvers import SOLVERS, evaluations
+from kineograph.text.encoder import TextConfig, TextEncoder
+from kineograph.text.vocabulary import Vocabulary
+from kineograph.video import Chunk
+
+CONTEXT = 9  # frames of a window that the window before has already made
+NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The three networks and what the model was trained on."""
+
+    words: tuple[str, ...]
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    text_length: int = 32
+    fps: float = 8.0
+
+    @property
+    def text(self) -> TextConfig:
+        return TextConfig(len(Vocabulary(self.words)), self.text_length, self.denoiser.text_width)
+
+    @property
+    def window(self) -> int:
+        return frames_of(self.denoiser.grid[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.denoiser.grid[1] * SPACE_STRIDE, self.denoiser.grid[2] * SPACE_STRIDE
+
+
+class DiffusionNetworks(nn.Module):
+    """What is trained and saved: tokenizer, caption encoder, denoiser."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = Tokenizer(config.tokenizer)
+        self.text = TextEncoder(config.text)
+        self.denoiser = Denoiser(config.denoiser)
+
+    def velocity(
+        self, z: Tensor, time: Tensor, caption: Tensor, canvas: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The predicted clean latents and the velocity that leads there; `caption` is encoded text."""
+        clean = self.denoiser(z, time, caption, canvas).float()
+        return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
+
+
+# Canvas to latent grid
+
+
+def fold_canvas(frames: Tensor, known: Tensor) -> Tensor:
+    """Masked pixels and mask on the latent grid, without loss.
+
+    frames (B, 1 + 4k, 3, H, W) in [-1, 1], known (B, 1 + 4k, H, W) bool -> (B, 1 + k, h, w, 4096).
+    """
+    mask = known[:, :, None].to(frames.dtype)
+    pixels = torch.cat([frames * mask, mask], dim=2)
+    empty = torch.zeros_like(pixels[:, : TIME_STRIDE - 1])
+    return rearrange(
+        torch.cat([empty, pixels], dim=1),
+        "b (t r) c (h p) (w q) -> b t h w (r c p q)",
+        r=TIME_STRIDE,
+        p=SPACE_STRIDE,
+        q=SPACE_STRIDE,
+    )
+
+
+def clean_groups(known: Tensor) -> Tensor:
+    """Which latent frames are wholly known with all of their past: (B, 1 + 4k, H, W) bool -> (B, 1 + k) bool."""
+    past_known = known.flatten(2).all(dim=2).int().cumprod(dim=1).bool()
+    return past_known[:, ::TIME_STRIDE]
+
+
+def partly_known(known: Tensor, clean: Tensor) -> Tensor:
+    """What is known outside of the clean groups."""
+    groups = clean.repeat_interleave(TIME_STRIDE, dim=1)[:, TIME_STRIDE - 1 :]
+    return known & ~groups[:, :, None, None]
+
+
+# The loss
+
+
+@dataclass(frozen=True)
+class FlowLoss:
+    """Shares of a batch: rows with one noise level, with independent ones, with a clean beginning.
+
+    The first are plain text to video. Rows with a canvas are added by the data. `drop` of the captions are
+    left out for guidance; times are logit-normal around `location` (arXiv 2403.03206).
+    """
+
+    text: float = 0.7
+    independent: float = 0.1
+    drop: float = 0.1
+    location: float = -0.4
+
+
+class FlowObjective:
+    """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
+
+    def __init__(self, networks: DiffusionNetworks, config: FlowLoss | None = None) -> None:
+        self.networks = networks
+        self.config = config or FlowLoss()
+
+    def parameters(self) -> list[tuple[str, nn.Parameter]]:
+        moved = [*self.networks.denoiser.named_parameters(), *self.networks.text.named_parameters()]
+        return [(name, parameter) for name, parameter in moved if parameter.requires_grad]
+
+    def loss(self, batch: dict[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have frames."""
+        clean_latents = batch["latents"].float()
+        time, canvas = self._levels(clean_latents.shape[:2], batch.get("frames"), draw)
+        time = time.to(clean_latents)
+        keep = torch.rand(len(time), 1, generator=draw).to(time) >= self.config.drop
+        caption = self.networks.text(batch["caption"] * keep)
+        noise = torch.randn(clean_latents.shape, generator=draw).to(clean_latents)
+        level = time[:, :, None, None, None]
+        z = level * clean_latents + (1 - level) * noise
+        made, _ = self.networks.velocity(z, time, caption, canvas)
+        weight = (time < 1) / (1 - time).clamp(min=NEAREST) ** 2
+        error = (made - clean_latents).square().mean(dim=(2, 3, 4))
+        loss = (weight * error).sum() / (time < 1).sum()
+        return loss, {"error": (error * (time < 1)).sum().detach() / (time < 1).sum()}
+
+    def _levels(
+        self, shape: torch.Size, frames: Tensor | None, draw: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Times (B, t), 1 where clean, and the folded canvas of the whole batch."""
+        rows, groups = shape
+        time = torch.sigmoid(torch.randn(shape, generator=draw) + self.config.location)
+        without_canvas = rows - (0 if frames is None else len(frames))
+        text, independent = (round(share * rows) for share in (self.config.text, self.config.independent))
+        together = torch.ones(rows, dtype=torch.bool)
+        together[text : min(text + independent, without_canvas)] = False
+        time = torch.where(together[:, None], time[:, :1], time)
+        prefix = torch.randint(1, groups, (rows, 1), generator=draw)
+        prefix[: min(text + independent, without_canvas)] = 0
+        if frames is None:
+            return self._cleaned(time, torch.arange(groups) < prefix), None
+        known = draw_known(frames.shape[:4], draw)
+        clean = torch.arange(groups) < prefix
+        clean[without_canvas:] = clean_groups(known)
+        folded = fold_canvas(to_signal(frames), partly_known(known, clean[without_canvas:]).to(frames.device))
+        nothing = folded.new_zeros(without_canvas, *folded.shape[1:])
+        return self._cleaned(time, clean), torch.cat([nothing, folded])
+
+    @staticmethod
+    def _cleaned(time: Tensor, clean: Tensor) -> Tensor:
+        return torch.where(clean, 1.0, time)
+
+
+def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
+    """Random canvases to train on, (B, T, H, W) bool: keyframes, a future, every n-th frame, all but a box."""
+    rows, length, height, width = shape
+    kind = torch.randint(0, 5, (rows, 1), generator=draw)
+    at = torch.arange(length)
+    first = torch.rand(rows, 1, generator=draw) < 0.7
+    keys = torch.rand(rows, length, generator=draw) < 0.1
+    future = at >= torch.randint(1, length, (rows, 1), generator=draw)
+    every = at % (2 ** torch.randint(1, 4, (rows, 1), generator=draw)) == 0
+    last = (at == length - 1) | ((at == 0) & first)
+    frames_known = torch.stack([last, keys | ((at == 0) & first), future, every, torch.ones_like(keys)])
+    known = frames_known[kind[:, 0], torch.arange(rows)][:, :, None, None].expand(shape)
+    low, extent = torch.rand(2, rows, 2, 1, 1, 1, generator=draw).unbind(0)
+    begin, end = low * 0.7, low * 0.7 + 0.2 + 0.5 * extent
+    y, x = torch.arange(height)[:, None] / height, torch.arange(width) / width
+    inside = (y >= begin[:, 0]) & (y < end[:, 0]) & (x >= begin[:, 1]) & (x < end[:, 1])
+    return known & ~(inside & (kind == 4)[:, :, None, None])
+
+
+# The model
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Encoded captions (B, L, D), with and without prompt, and the canvases cut into windows.
+
+    frames (B, T, 3, H, W) in [-1, 1] and known (B, T, H, W) cover whole windows at the native size; `length`,
+    `height` and `width` are what was asked for.
+    """
+
+    caption: Tensor
+    nothing: Tensor
+    frames: Tensor
+    known: Tensor
+    length: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """One window (B, t, C, h, w): its first `skip` frames are out already, the next has index `start`."""
+
+    values: Tensor
+    start: int
+    skip: int
+    stop: int
+    height: int
+    width: int
+
+
+class Diffusion:
+    """The family's model: see `kineograph.models.family.Model`."""
+
+    def __init__(self, networks: DiffusionNetworks, spec: Spec, dtype: torch.dtype | None = None) -> None:
+        self.networks = networks.eval()
+        self.spec = spec
+        self.dtype = dtype
+        self.device = next(networks.parameters()).device
+        self.vocabulary = Vocabulary(networks.config.words)
+
+    def condition(self, canvases: Sequence[Canvas]) -> Conditions:
+        """Encode the prompts; pad the canvases to whole windows of the native size, as unknown."""
+        first = canvases[0]
+        frames, known = zip(*(self._padded(canvas) for canvas in canvases), strict=True)
+        return Conditions(
+            caption=self._encoded([canvas.prompt for canvas in canvases]),
+            nothing=self._encoded([""] * len(canvases)),
+            frames=to_signal(torch.from_numpy(np.stack(frames))).to(self.device),
+            known=torch.from_numpy(np.stack(known)).to(self.device),
+            length=len(first),
+            height=first.height,
+            width=first.width,
+        )
+
+    @torch.inference_mode()
+    def sample(
+        self, conditions: Conditions, noises: Sequence[Noise], sampling: Sampling
+    ) -> Iterator[Step | Latents]:
+        """Window after window; those that are wholly known cost no network evaluation."""
+        window, stride = self.spec.window, self.spec.window - CONTEXT
+        frames, known = conditions.frames.clone(), conditions.known.clone()
+        starts = range(0, frames.shape[1] - window + 1, stride)
+        each = evaluations(sampling.solver, sampling.steps)
+        for number, start in enumerate(starts):
+            span = slice(start, start + window)
+            drawn = self._drawn(noises, number)
+            solved = self._solve(conditions, frames[:, span], known[:, span], drawn, sampling)
+            for done, values in solved:
+                yield Step(number * each + done, len(starts) * each)
+            skip = CONTEXT if number else 0
+            stop = min(window, conditions.length - start)
+            yield Latents(values, start + skip, skip, stop, conditions.height, conditions.width)
+            if number + 1 < len(starts):
+                made = self._decoded(values)
+                frames[:, span] = torch.where(known[:, span, None], frames[:, span], made)
+                known[:, span] = True
+
+    @torch.inference_mode()
+    def decode(self, latents: Latents) -> list[Chunk]:
+        """Frames of the window that are not out yet, cropped to what was asked for."""
+        frames = to_frames(self._decoded(latents.values)).cpu().numpy()
+        wanted = frames[:, latents.skip : latents.stop, : latents.height, : latents.width]
+        return [Chunk(np.ascontiguousarray(clip), latents.start) for clip in wanted]
+
+    def _solve(
+        self, conditions: Conditions, frames: Tensor, known: Tensor, noise: Tensor, sampling: Sampling
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield (evaluations done, latents) after every step of one window."""
+        clean = clean_groups(known)
+        held = clean[:, :, None, None, None]
+        with autocast(self.device, self.dtype):
+            start = torch.where(held, self._encode(frames, clean), noise)
+        if bool(clean.all()):
+            yield 0, start
+            return
+        canvas = fold_canvas(frames, partly_known(known, clean))
+        count = 0
+
+        def slope(z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
+            nonlocal count
+            count += 1
+            several = len(captions)
+            levels = torch.where(clean, 1.0, time).repeat(several, 1)
+            with autocast(self.device, self.dtype):
+                _, v = self.networks.velocity(
+                    z.repeat(several, 1, 1, 1, 1), levels, torch.cat(captions), canvas.repeat(several, 1, 1, 1, 1)
+                )
+            return torch.where(held.repeat(several, 1, 1, 1, 1), 0.0, v).chunk(several)
+
+        velocity = guided(
+            lambda z, time: slope(z, time, conditions.caption)[0],
+            lambda z, time: slope(z, time, conditions.caption, conditions.nothing),  # type: ignore[arg-type,return-value]
+            sampling.guidance,
+            sampling.interval,
+        )
+        for z in SOLVERS[sampling.solver](velocity, start, times(sampling.steps)):
+            yield count, z
+
+    def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
+        """Latents of the window; only those of clean groups mean anything, and without any none is made."""
+        if not bool(clean.any()):
+            return torch.zeros(1, device=self.device)
+        return self.networks.tokenizer.encode(frames).float()
+
+    def _decoded(self, values: Tensor) -> Tensor:
+        with autocast(self.device, self.dtype):
+            return self.networks.tokenizer.decode(values).float()
+
+    def _drawn(self, noises: Sequence[Noise], window: int) -> Tensor:
+        config = self.networks.config.denoiser
+        groups, *grid = config.grid
+        shape = (config.channels, *grid)
+        clips = [torch.stack([n.normal(f"window {window}", g, shape) for g in range(groups)]) for n in noises]
+        return torch.stack(clips).to(self.device)
+
+    def _encoded(self, prompts: list[str]) -> Tensor:
+        length = self.networks.config.text_length
+        numbers = torch.tensor([self.vocabulary.encode(p, length) for p in prompts], device=self.device)
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            return self.networks.text(numbers).float()
+
+    def _padded(self, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
+        """Frames and mask in whole windows at the native size; edges are continued, later frames unknown."""
+        window, stride = self.spec.window, self.spec.window - CONTEXT
+        length = window + stride * max(0, -(-(len(canvas) - window) // stride))
+        beside = ((0, self.spec.height - canvas.height), (0, self.spec.width - canvas.width))
+        after = (0, length - len(canvas))
+        frames = np.pad(np.pad(canvas.frames, ((0, 0), *beside, (0, 0)), mode="edge"), (after, *[(0, 0)] * 3))
+        known = np.pad(np.pad(canvas.known, ((0, 0), *beside), mode="edge"), (after, (0, 0), (0, 0)))
+        return frames, known
+
+# To and from a folder
+
+ABILITIES = frozenset({"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting"})
+DEFAULT_SAMPLING = Sampling(steps=16, guidance=2.5)
+
+
+def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
+    """What the rest of the program needs to know of these networks."""
+    height, width = config.size
+    return Spec(name, "diffusion", ABILITIES, width, height, config.fps, config.window, sampling, config.words)
+
+
+def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:
+    flow = nn.ModuleDict({"text": networks.text, "denoiser": networks.denoiser})
+    return {"tokenizer": networks.tokenizer, "flow": flow}
+
+
+def save(folder: Path, networks: DiffusionNetworks, spec: Spec) -> None:
+    """Write the model as files that `load` reads; the vocabulary is part of the description."""
+    settings = asdict(networks.config)
+    del settings["words"]
+    weights.save(folder, spec, settings, _files(networks))
+
+
+def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
+    """The networks in `folder`, to sample from or to train further.
+
+    Raises:
+        ModelError: the files are missing, damaged or don't fit together.
+    """
+    spec, settings = weights.read_config(folder)
+    try:
+        config = from_dict(DiffusionConfig, {"words": spec.vocabulary, **settings})
+    except RequestError as error:
+        raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
+    networks = DiffusionNetworks(config)
+    weights.load_modules(folder, _files(networks))
+    return networks, spec
+
+
+def load(folder: Path, dtype: torch.dtype | None = None) -> Diffusion:
+    """The model in `folder` on the best device that there is."""
+    networks, spec = load_networks(folder)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Diffusion(networks.to(device), spec, dtype)

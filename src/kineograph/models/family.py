@@ -1,0 +1,68 @@
+"""The contract that every family of models keeps: what it can fill, and how a canvas becomes frames.
+
+Shapes: N clips in the batch, T frames, H x W pixels; t latent frames of h x w cells with C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kineograph.canvas import Canvas
+from kineograph.sampling.noise import Noise
+from kineograph.sampling.settings import Sampling
+from kineograph.video import Chunk
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model is and which canvases it fills; all that the rest of the program knows about it.
+
+    `abilities` are task names of `kineograph.canvas.TASKS`. `width`, `height` (pixels) and `fps` are the
+    native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
+    frames made at once: longer clips are rolled out.
+    """
+
+    name: str
+    family: str
+    abilities: frozenset[str]
+    width: int
+    height: int
+    fps: float
+    window: int
+    sampling: Sampling
+    vocabulary: tuple[str, ...]
+    weights_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress: `done` of `total` network evaluations of this clip."""
+
+    done: int
+    total: int
+
+
+class Model(Protocol):
+    """A model of any family. `Conditions` and `Latents` are the family's own types.
+
+    Each method works on a batch, and what it makes for a clip does not depend on the others in the batch.
+    """
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def condition(self, canvases: Sequence[Canvas]) -> Any:
+        """Encode prompts and known pixels. All canvases have the same length and size."""
+        ...
+
+    def sample(
+        self, conditions: Any, noises: Sequence[Noise], sampling: Sampling
+    ) -> Iterator[Step | Any]:
+        """Yield a `Step` for each network evaluation and the family's latents, a chunk at a time."""
+        ...
+
+    def decode(self, latents: Any) -> list[Chunk]:
+        """Turn one item of latents into the next chunk of frames, one `Chunk` for each clip."""
+        ...

@@ -1,0 +1,153 @@
+"""Two records of a clip: the private `Job` makes it again, the public `Claim` travels in the file.
+
+The claim holds no path and no prompt, only the prompt's hash. That is salted, since the prompts of a small
+vocabulary could be guessed from a plain hash; the salt stays in the job, with which its owner can prove
+what the prompt was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kineograph
+from kineograph.errors import MediaError, RequestError
+from kineograph.request import Keyframe, Request, box_of
+
+if TYPE_CHECKING:  # a record needs no torch
+    from kineograph.models.family import Spec
+
+# https://cv.iptc.org/newscodes/digitalsourcetype/
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+GENERATED = _SOURCE_TYPES + "trainedAlgorithmicMedia"
+COMPOSITE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+RENDERED = _SOURCE_TYPES + "algorithmicMedia"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a file says about how it was made; public."""
+
+    generator: str
+    digital_source_type: str
+    seed: int | None = None
+    model: str | None = None
+    weights_hash: str | None = None
+    prompt_hash: str | None = None
+
+    def to_json(self) -> str:
+        """A JSON object of what is claimed."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+    def metadata(self) -> dict[str, str]:
+        """The tags that go into a container or image file."""
+        return {"comment": self.to_json()}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that it takes to make a clip again; private.
+
+    `inputs` holds the SHA-256 of each file that the request names, by its path.
+    """
+
+    request: Request
+    version: str
+    model: str
+    weights_hash: str
+    salt: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """A JSON object, indented to be read."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return json.dumps(values | {"request": json.loads(self.request.to_json())}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Read what `to_json` wrote.
+
+        Raises:
+            RequestError: this is no job record.
+        """
+        try:
+            values = json.loads(text)
+            request = Request.from_json(json.dumps(values.pop("request")))
+            job = cls(request=request, **values)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise RequestError("This is no job record; give the .job.json beside a clip.") from error
+        if not isinstance(job.salt, str) or not isinstance(job.inputs, dict):
+            raise RequestError(
+                "This job record is damaged: its salt or its inputs are not what they must be."
+            )
+        return job
+
+    def check_inputs(self) -> None:
+        """Make sure that the files are still those that the clip was made from.
+
+        Raises:
+            RequestError: one has changed.
+            MediaError: one is gone.
+        """
+        for path, known in self.inputs.items():
+            if _hash_file(path) != known:
+                raise RequestError(f"{path} has changed since this job was recorded; put the old file back.")
+
+
+def job_of(request: Request, spec: Spec, salt: str | None = None) -> Job:
+    """The record of a request that `spec`'s model is to fill; a new salt unless one is given."""
+    request = _absolute(request)
+    paths = [image.path for image in request.images]
+    paths += [path for path in (request.video, request.mask) if path is not None and not box_of(path)]
+    return Job(
+        request=request,
+        version=kineograph.__version__,
+        model=spec.name,
+        weights_hash=spec.weights_hash,
+        salt=salt or secrets.token_hex(16),
+        inputs={path: _hash_file(path) for path in paths},
+    )
+
+
+def claim_of(job: Job) -> Claim:
+    """The public part of a job."""
+    return Claim(
+        generator=_generator(job.version),
+        digital_source_type=COMPOSITE if job.inputs else GENERATED,
+        seed=job.request.seed,
+        model=job.model,
+        weights_hash=job.weights_hash,
+        prompt_hash="sha256:" + hashlib.sha256((job.salt + job.request.prompt).encode()).hexdigest(),
+    )
+
+
+def rendering_claim(seed: int | None = None) -> Claim:
+    """The claim of what the world's renderer drew: made by an algorithm, by none that was trained."""
+    return Claim(_generator(kineograph.__version__), RENDERED, seed)
+
+
+def _generator(version: str) -> str:
+    return f"kineograph {version}"
+
+
+def _absolute(request: Request) -> Request:
+    """The same request from whatever folder it is made again."""
+    images = tuple(Keyframe(str(Path(image.path).absolute()), image.at) for image in request.images)
+    video = request.video and str(Path(request.video).absolute())
+    mask = request.mask
+    if mask is not None and not box_of(mask):
+        mask = str(Path(mask).absolute())
+    return replace(request, images=images, video=video, mask=mask)
+
+
+def _hash_file(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{path} can't be read: {error.strerror}.") from error

@@ -1,0 +1,217 @@
+"""Request: what somebody wants made, validated once, and JSON both ways."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NoReturn
+
+from kineograph.errors import RequestError
+
+MAX_PROMPT = 2000
+MAX_FRAMES = 10_000
+MAX_SECONDS = 10_000.0
+MAX_SEED = 2**63 - 1
+FITS = ("crop", "pad")
+
+# field: (lowest, highest, is it a whole number?)
+_RANGES: dict[str, tuple[float, float, bool]] = {
+    "extend": (-MAX_SECONDS, MAX_SECONDS, False),
+    "interpolate": (2, 64, True),
+    "frames": (1, MAX_FRAMES, True),
+    "seconds": (0.001, MAX_SECONDS, False),
+    "fps": (1, 240, False),
+    "steps": (1, 1000, True),
+    "guidance": (0, 30, False),
+    "seed": (0, MAX_SEED, True),
+}
+_BOX = re.compile(r"\s*,\s*".join([r"(-?\d*\.?\d+|-?\d+\.)"] * 4))
+
+
+def _check_number(name: str, value: object, low: float, high: float, whole: bool) -> None:
+    kind = int if whole else (int, float)
+    good = isinstance(value, kind) and not isinstance(value, bool)
+    if not good or not low <= value <= high:  # type: ignore[operator]  # a number by now; NaN fails here
+        noun = "whole number" if whole else "number"
+        raise RequestError(f"{name} must be a {noun} from {low:.15g} to {high}, not {value!r}.")
+
+
+def _check_path(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise RequestError(f"{name} must be the path of a file, given as text, not {value!r}.")
+
+
+def box_of(mask: str) -> tuple[float, float, float, float] | None:
+    """The box (x, y, width, height) that `mask` spells in fractions of the frame; None if it is a file."""
+    match = _BOX.fullmatch(mask.strip())
+    if match is None:
+        return None
+    x, y, width, height = (float(group) for group in match.groups())
+    slack = 1 + 1e-9  # 0.7 + 0.3 may exceed 1 in floating point
+    if min(x, y) < 0 or min(width, height) <= 0 or x + width > slack or y + height > slack:
+        raise RequestError(f"The mask box {mask} must lie inside the frame: x,y,w,h are fractions of it.")
+    return x, y, width, height
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """An image file that the clip shows at `at` seconds.
+
+    Images without a time are spread evenly: a single one comes first, of two the second comes last.
+    """
+
+    path: str
+    at: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_path("An image", self.path)
+        if self.at is not None:
+            _check_number("The time of an image", self.at, 0, MAX_SECONDS, whole=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One clip to be made. Values that are None are left to the model.
+
+    Args:
+        prompt: what to show, up to 2,000 characters; may be empty where pictures or footage guide.
+        model: a name in the catalog, or a local folder.
+        images: pictures that the clip passes through.
+        video: footage to be extended, interpolated or filled in.
+        mask: what to fill in: a file (image or video, white = fill), or "x,y,w,h" in fractions of the frame.
+        extend: seconds to add to the footage: after it if positive, before it if negative.
+        interpolate: the footage's frames become every N-th frame of the result (2 to 64).
+        fit: how pictures of another shape are fitted: "crop" fills the frame and cuts the rest off evenly,
+            "pad" keeps all of the picture and gives the result the picture's shape.
+        frames, seconds: the length (1 to 10,000 frames), one of the two.
+        fps: frames per second (1 to 240).
+        size: (width, height) in pixels, even, 16 to 4096.
+        steps: network evaluations (1 to 1000).
+        guidance: how strongly the prompt pulls (0 to 30; 1 is not at all).
+        seed: the clip's random seed (0 to 2**63 - 1).
+
+    Raises:
+        RequestError: a value is out of range, or values contradict one another.
+    """
+
+    prompt: str = ""
+    model: str = "playground"
+    images: tuple[Keyframe, ...] = ()
+    video: str | None = None
+    mask: str | None = None
+    extend: float | None = None
+    interpolate: int | None = None
+    fit: str = "crop"
+    frames: int | None = None
+    seconds: float | None = None
+    fps: float | None = None
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_words()
+        self._check_numbers()
+        self._check_media()
+        self._check_length()
+
+    def _check_words(self) -> None:
+        if not isinstance(self.prompt, str) or len(self.prompt) > MAX_PROMPT:
+            raise RequestError(f"The prompt must be text of at most {MAX_PROMPT} characters.")
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in self.prompt):
+            raise RequestError("The prompt must not hold control characters or line breaks; take them out.")
+        _check_path("model", self.model)
+        if self.fit not in FITS:
+            raise RequestError(f"fit must be crop or pad, not {self.fit!r}.")
+
+    def _check_numbers(self) -> None:
+        for name, (low, high, whole) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None or name == "seed":
+                _check_number(name, value, low, high, whole)
+        if self.extend == 0:
+            raise RequestError("extend must not be 0: give seconds to add, negative to add them before.")
+        if self.size is not None:
+            if not isinstance(self.size, tuple) or len(self.size) != 2:
+                raise RequestError(f"size must be a width and a height, not {self.size!r}.")
+            for name, side in zip(("width", "height"), self.size, strict=True):
+                _check_number(name, side, 16, 4096, whole=True)
+                if side % 2:
+                    raise RequestError(f"The {name} must be even, as video formats demand, not {side}.")
+
+    def _check_media(self) -> None:
+        if not isinstance(self.images, tuple) or any(not isinstance(i, Keyframe) for i in self.images):
+            raise RequestError("images must be a tuple of Keyframe(path, at).")
+        for name in ("video", "mask"):
+            if getattr(self, name) is not None:
+                _check_path(name, getattr(self, name))
+        if self.mask is not None:
+            box_of(self.mask)
+        if self.images and self.video:
+            raise RequestError("Give images or a video, not both.")
+        ways = [name for name in ("extend", "interpolate", "mask") if getattr(self, name) is not None]
+        if ways and not self.video:
+            raise RequestError(f"{ways[0]} needs a video to work on; give one.")
+        if self.video and len(ways) != 1:
+            raise RequestError("Say what to do with the video: give one of extend, interpolate and mask.")
+        if not (self.prompt.strip() or self.images or self.video):
+            raise RequestError("Give a prompt, an image or a video: there is nothing to go by.")
+
+    def _check_length(self) -> None:
+        if self.frames is not None and self.seconds is not None:
+            raise RequestError("Give the length in frames or in seconds, not both.")
+        if self.video and (self.frames or self.seconds):
+            raise RequestError("The length follows from the video; leave frames and seconds out.")
+
+    def to_json(self) -> str:
+        """The whole request as a JSON object; fields that are None are left out."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """Read what `to_json` wrote.
+
+        Raises:
+            RequestError: not a JSON object, an unknown key, or a value that a request can't have.
+        """
+        values = _parse_object(text)
+        _check_keys("request", values, {field.name for field in fields(cls)})
+        if "images" in values:
+            values["images"] = _parse_images(values["images"])
+        if isinstance(values.get("size"), list):
+            values["size"] = tuple(values["size"])
+        return cls(**values)
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"The request is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise RequestError('The request must be a JSON object, such as {"prompt": "a red ball"}.')
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _parse_images(values: object) -> tuple[Keyframe, ...]:
+    if not isinstance(values, list) or any(not isinstance(value, dict) for value in values):
+        raise RequestError('images must be a list of objects such as {"path": "a.png", "at": 0}.')
+    for value in values:
+        _check_keys("image", value, {"path", "at"})
+        if "path" not in value:
+            raise RequestError("Each of images needs a path.")
+    return tuple(Keyframe(**value) for value in values)
+
+
+def _check_keys(what: str, values: dict[str, Any], known: set[str]) -> None:
+    if unknown := sorted(values.keys() - known):
+        raise RequestError(
+            f"Unknown in the {what}: {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+        )

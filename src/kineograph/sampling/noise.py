@@ -1,0 +1,31 @@
+"""Keyed noise: a draw depends on the seed and on what it is for, never on the batch, chunk or order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Random numbers of one clip, from a counter-based generator (Philox; Salmon et al. 2011)."""
+
+    seed: int
+
+    def _generator(self, name: str, index: int) -> np.random.Generator:
+        digest = hashlib.sha256(f"{self.seed}/{name}/{index}".encode()).digest()
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+
+    def normal(self, name: str, index: int, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal float32 tensor on the CPU for the thing `name` at position `index`."""
+        draws = self._generator(name, index).standard_normal(shape, dtype=np.float32)
+        return torch.from_numpy(draws)
+
+    def generator(self, name: str, index: int) -> torch.Generator:
+        """A torch generator on the CPU for the thing `name` at position `index`."""
+        digest = hashlib.sha256(f"{self.seed}/{name}/{index}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))

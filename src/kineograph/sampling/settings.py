@@ -1,0 +1,18 @@
+"""How to sample: the numbers that trade quality against time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`steps` of the `solver`, pushed along the prompt by `guidance` (1 is none) within an interval of time.
+
+    `interval` holds the flow times (0 noise, 1 data) between which guidance acts (arXiv 2404.07724).
+    """
+
+    steps: int
+    guidance: float
+    solver: str = "euler"
+    interval: tuple[float, float] = (0.0, 1.0)

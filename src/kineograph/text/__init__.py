@@ -1,0 +1,1 @@
+"""Captions to numbers: a closed vocabulary and a small encoder."""

@@ -1,0 +1,45 @@
+"""A closed vocabulary of whole words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+PAD, UNKNOWN = 0, 1
+RESERVED = 2
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+
+
+def split(caption: str) -> list[str]:
+    """The lower-case words of a caption; punctuation only separates."""
+    return _WORD.findall(caption.casefold())
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and their numbers: 0 pads, 1 stands for a word that is not known."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, captions: Iterable[str]) -> Vocabulary:
+        """All the words that occur in `captions`, sorted."""
+        return cls(tuple(sorted({word for caption in captions for word in split(caption)})))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words, RESERVED)}
+
+    def __len__(self) -> int:
+        return len(self.words) + RESERVED
+
+    def encode(self, caption: str, length: int) -> list[int]:
+        """`length` numbers: the caption's words, padded; words beyond `length` are dropped."""
+        numbers = [self._numbers.get(word, UNKNOWN) for word in split(caption)[:length]]
+        return numbers + [PAD] * (length - len(numbers))
+
+    def unknown(self, caption: str) -> list[str]:
+        """The words of `caption` that are not in the vocabulary, in order, each once."""
+        return list(dict.fromkeys(word for word in split(caption) if word not in self._numbers))

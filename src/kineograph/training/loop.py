@@ -1,0 +1,210 @@
+"""The training loop. It knows no family: it is given objectives, batches by step, and a time or a step limit.
+
+Every random draw and every batch depends on the seed and the step alone, so a run that was killed and
+resumed makes the same losses, to the last bit on a CPU, as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from kineograph.errors import TrainingError
+from kineograph.models.precision import autocast
+from kineograph.sampling.noise import Noise
+from kineograph.training import checkpoint
+from kineograph.training.ema import Ema
+from kineograph.training.optim import OptimConfig, Optimizer, learning_rate
+
+Batch = Mapping[str, Tensor]
+
+
+class Objective(Protocol):
+    """A loss and the parameters that it moves. A GAN has two, most models one."""
+
+    def parameters(self) -> Sequence[tuple[str, nn.Parameter]]: ...
+
+    def loss(self, batch: Batch, draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to minimise and figures to log, for one batch; random numbers come from `draw`."""
+        ...
+
+
+class Trainable(Protocol):
+    """What is trained: `module` holds all the weights that a checkpoint must keep.
+
+    `hot` are the modules worth compiling, where a C++ compiler is at hand.
+    """
+
+    module: nn.Module
+    objectives: Sequence[Objective]
+    hot: Sequence[nn.Module]
+
+
+class Data(Protocol):
+    def batch(self, step: int) -> Batch:
+        """The batch of a step: the same whenever it is asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how. A run ends after `steps`, or after `minutes` if that comes first."""
+
+    steps: int = 1_000_000
+    minutes: float = math.inf
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    ema: float = 0.999
+    seed: int = 0
+    checkpoint_every: int = 250
+    compile: bool = False
+
+
+@dataclass
+class Progress:
+    """Where a run stands. `cooldown` is fixed once and kept, so that the schedule depends on the step alone."""
+
+    step: int = 0
+    elapsed: float = 0.0
+    cooldown: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """One step done: what it cost and how long is left, in seconds."""
+
+    step: int
+    loss: float
+    metrics: dict[str, float]
+    rate: float
+    elapsed: float
+    remaining: float
+    saved: bool
+
+
+class Trainer:
+    """Weights, average, optimizers and progress of one run in the folder `out`."""
+
+    def __init__(self, trainable: Trainable, data: Data, config: TrainConfig, out: Path) -> None:
+        self.trainable, self.data, self.config, self.out = trainable, data, config, out
+        self.device = next(trainable.module.parameters()).device
+        self.ema = Ema(trainable.module, config.ema)
+        self.optimizers = [Optimizer(o.parameters(), config.optim) for o in trainable.objectives]
+        self.progress = Progress()
+        out.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Continue from the newest whole checkpoint; False where there is none."""
+        found = checkpoint.newest(self.out)
+        if found is None:
+            return False
+        self.trainable.module.load_state_dict(found.tensors["weights"])
+        self.ema.average.load_state_dict(found.tensors["average"])
+        for index, optimizer in enumerate(self.optimizers):
+            optimizer.load_tensors(found.tensors[f"optimizer{index}"])
+        state = found.state
+        cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
+        self.progress = Progress(state["step"], state["elapsed"], cooldown)  # type: ignore[arg-type]
+        self._forget_after(self.progress.step)
+        return True
+
+    def run(self) -> Iterator[TrainStep]:
+        """Train until the limit; yields after every step. Closing the iterator stops the run where it stands."""
+        if self.config.compile:
+            for module in self.trainable.hot:
+                module.compile()
+        started = time.monotonic() - self.progress.elapsed
+        with (self.out / "log.jsonl").open("a") as log:
+            while not self._finished():
+                step = self.progress.step
+                loss, metrics, rate = self._step(step)
+                self.progress.step += 1
+                self.progress.elapsed = time.monotonic() - started
+                self._maybe_start_cooldown()
+                saved = self.progress.step % self.config.checkpoint_every == 0 or self._finished()
+                if saved:
+                    self.save()
+                done = TrainStep(
+                    step, loss, metrics, rate, self.progress.elapsed, self._remaining(), saved
+                )
+                log.write(json.dumps(_logged(done)) + "\n")
+                log.flush()
+                yield done
+
+    def save(self) -> Path:
+        """Write a checkpoint of the state as it stands."""
+        groups = {
+            "weights": self.trainable.module.state_dict(),
+            "average": self.ema.average.state_dict(),
+        }
+        groups |= {f"optimizer{i}": o.tensors() for i, o in enumerate(self.optimizers)}
+        state: dict[str, Any] = asdict(self.progress)
+        return checkpoint.save(checkpoint.Checkpoint(groups, state), self.out, self.progress.step)
+
+    def _step(self, step: int) -> tuple[float, dict[str, float], float]:
+        rate = learning_rate(self.config.optim, step, self.progress.cooldown)
+        batch = {k: v.to(self.device) for k, v in self.data.batch(step).items()}
+        draw = Noise(self.config.seed).generator("train", step)
+        total, logged = 0.0, {}
+        for objective, optimizer in zip(self.trainable.objectives, self.optimizers, strict=True):
+            with autocast(self.device):
+                loss, metrics = objective.loss(batch, draw)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = optimizer.clip()
+            if not (torch.isfinite(loss) and torch.isfinite(norm)):
+                self._stop_not_finite(step)
+            optimizer.step(rate)
+            total += float(loss.detach())
+            logged |= {k: float(v) for k, v in metrics.items()} | {"norm": float(norm)}
+        self.ema.update(self.trainable.module, step)
+        return total, logged, rate
+
+    def _stop_not_finite(self, step: int) -> None:
+        kept = self.save()
+        raise TrainingError(
+            f"The loss is not finite at step {step}; the last good state is kept in {kept.name}: "
+            "resume with a lower rate (--set optim.rate=...)."
+        )
+
+    def _finished(self) -> bool:
+        cooldown = self.progress.cooldown
+        if self.config.minutes == 0:
+            return True
+        return self.progress.step >= (cooldown[1] if cooldown else self.config.steps)
+
+    def _maybe_start_cooldown(self) -> None:
+        """Fix the cooldown when its share of the budget is what is left, by steps or by the clock."""
+        if self.progress.cooldown is not None:
+            return
+        share, step = self.config.optim.cooldown, self.progress.step
+        if step >= self.config.steps * (1 - share):
+            self.progress.cooldown = (step, self.config.steps)
+        elif self.progress.elapsed >= self.config.minutes * 60 * (1 - share):
+            length = max(1, round(step * share / max(1e-9, 1 - share)))
+            self.progress.cooldown = (step, min(self.config.steps, step + length))
+
+    def _remaining(self) -> float:
+        each = self.progress.elapsed / max(1, self.progress.step)
+        if self.progress.cooldown:
+            return each * (self.progress.cooldown[1] - self.progress.step)
+        by_steps = each * (self.config.steps - self.progress.step)
+        return min(by_steps, self.config.minutes * 60 - self.progress.elapsed)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop the log lines of steps that a kill undid."""
+        path = self.out / "log.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+        path.write_text("".join(line + "\n" for line in kept))
+
+
+def _logged(done: TrainStep) -> dict[str, float | int]:
+    seconds = round(done.elapsed, 2)
+    return {"step": done.step, "loss": done.loss, "rate": done.rate, "seconds": seconds, **done.metrics}

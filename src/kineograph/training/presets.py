@@ -1,0 +1,110 @@
+"""Presets: functions that return recipes, which variants call and alter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from kineograph.models.denoiser import DenoiserConfig
+from kineograph.models.tokenizer import TokenizerConfig
+from kineograph.training.loop import TrainConfig
+from kineograph.training.optim import OptimConfig
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas."""
+
+    batch: int
+    train: TrainConfig
+    canvas: int = 0
+
+
+def _tokenizer_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder"), weight_decay=0.0, warmup=50)
+    return Stage(8, TrainConfig(minutes=28, optim=optim))
+
+
+def _text_stage() -> Stage:
+    return Stage(128, TrainConfig(steps=1500, minutes=1, optim=OptimConfig(rate=2e-3, muon=(), warmup=50)))
+
+
+def _flow_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
+    return Stage(64, TrainConfig(minutes=40, optim=optim, compile=True), canvas=8)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that `kineo train` needs to make a diffusion model from nothing.
+
+    `clips` are kept as pixels for the tokenizer and for canvases; `latents` (at least as many) as latents.
+    """
+
+    name: str
+    clips: int = 4096
+    latents: int = 65_536
+    seed: int = 1
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
+    text_stage: Stage = field(default_factory=_text_stage)
+    flow_stage: Stage = field(default_factory=_flow_stage)
+
+    @property
+    def frames(self) -> int:
+        return 1 + 4 * (self.denoiser.grid[0] - 1)
+
+    @property
+    def size(self) -> int:
+        return 16 * self.denoiser.grid[1]
+
+
+def playground() -> Recipe:
+    """The shipped model, on two CPU cores: about 75 minutes from nothing."""
+    return Recipe("playground")
+
+
+def playground_gpu() -> Recipe:
+    """The same networks on one large GPU: larger batches, more clips, about 22 minutes."""
+    cpu = playground()
+    return replace(
+        cpu,
+        clips=16_384,
+        latents=262_144,
+        tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64), 14),
+    )
+
+
+def footage() -> Recipe:
+    """A user's own clips: a few of them, learnt by heart from the shipped tokenizer's start."""
+    cpu = playground()
+    return replace(
+        cpu,
+        name="footage",
+        tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2), 10),
+    )
+
+
+def _lasting(stage: Stage, minutes: float) -> Stage:
+    return replace(stage, train=replace(stage.train, minutes=minutes))
+
+
+def with_minutes(recipe: Recipe, minutes: float) -> Recipe:
+    """Share `minutes` out over the stages as the recipe does."""
+    own = recipe.tokenizer_stage.train.minutes + recipe.flow_stage.train.minutes
+    scale = minutes / own
+    return replace(
+        recipe,
+        tokenizer_stage=_lasting(recipe.tokenizer_stage, recipe.tokenizer_stage.train.minutes * scale),
+        flow_stage=_lasting(recipe.flow_stage, recipe.flow_stage.train.minutes * scale),
+    )
+
+
+PRESETS: dict[str, Callable[[], Recipe]] = {
+    "playground": playground,
+    "playground-gpu": playground_gpu,
+    "footage": footage,
+}

@@ -1,0 +1,1 @@
+"""Rendered worlds whose truth is known: scenes, the renderer, captions and detectors."""

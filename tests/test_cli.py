@@ -1,0 +1,259 @@
+"""The command line: what it makes, what it says where, and how it refuses."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plain_model import CONFIG, PlainModel
+
+import kineograph.models
+from kineograph import catalog
+from kineograph.cli import main
+from kineograph.cli.output import numbered, slug, unused
+from kineograph.media.decode import read_video
+from kineograph.media.encode import save_image
+from kineograph.media.probe import probe
+
+KINEO = Path(sys.executable).with_name("kineo")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, beside a catalog whose only model is `plain`."""
+    plain = tmp_path / "weights" / "plain"
+    plain.mkdir(parents=True)
+    (plain / "config.json").write_text(json.dumps(CONFIG))
+    (plain / "README.md").write_text("# Plain\n\nFills with colours.\n")
+    monkeypatch.setattr(catalog, "SHIPPED", plain.parent)
+    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel}, raising=False)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def kineo(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def make(*arguments):
+    assert kineo("generate", *arguments, "--model", "plain") == 0
+
+
+# Making
+
+
+def test_a_clip_its_job_and_what_is_said(here, capsys):
+    make("A red ball!", "--seed", 3)
+    out, err = capsys.readouterr()
+    assert out == "a-red-ball-3.mp4\n"
+    assert "25% (1 of 4 evaluations)" in err
+    assert "9 frames 64x48 at 8 fps" in err
+    assert "4 evaluations" in err
+    assert {path.name for path in here.iterdir()} == {"a-red-ball-3.mp4", "a-red-ball-3.job.json"}
+    assert len(read_video("a-red-ball-3.mp4")) == 9
+    assert stat.S_IMODE(Path("a-red-ball-3.job.json").stat().st_mode) == 0o600
+
+
+def test_a_default_name_replaces_nothing(here):
+    for _ in range(2):
+        make("a red ball")
+    assert {path.name for path in here.glob("*.mp4")} == {"a-red-ball-0.mp4", "a-red-ball-0-2.mp4"}
+
+
+def test_a_job_makes_the_same_clip_again(here, capsys):
+    save_image("first.png", np.full((48, 64, 3), 200, np.uint8), {})
+    make("a ball", "--image", "first.png", "--seed", 9, "--steps", 2, "-o", "one.mp4")
+    Path("elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert kineo("generate", "--from", "../one.job.json", "-o", "two.mp4") == 0
+    assert Path("two.mp4").read_bytes() == Path("../one.mp4").read_bytes()
+    assert Path("two.job.json").read_text() == Path("../one.job.json").read_text()
+
+
+def test_several_clips_have_one_seed_after_another(here, capsys):
+    make("a ball", "--count", 3, "--seed", 5, "-o", "ball.mp4", "--json")
+    out, _ = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["path"] for line in lines] == ["ball-0001.mp4", "ball-0002.mp4", "ball-0003.mp4"]
+    assert [line["seed"] for line in lines] == [5, 6, 7]
+    make("a ball", "--seed", 6, "-o", "alone.mp4")
+    np.testing.assert_array_equal(read_video("alone.mp4").frames, read_video("ball-0002.mp4").frames)
+
+
+def test_unknown_words_and_notes_are_said(here, capsys):
+    save_image("wide.png", np.zeros((20, 90, 3), np.uint8), {})
+    make("a red dragon flies", "--image", "wide.png")
+    _, err = capsys.readouterr()
+    assert "warning: not in this model's vocabulary: dragon, flies" in err
+    assert "wide.png: Its 90x20 are cropped" in err
+
+
+def test_every_task(here, capsys):
+    make("a ball", "-o", "a.mp4", "--size", "32x32", "--seconds", 1)
+    save_image("p.png", np.zeros((48, 64, 3), np.uint8), {})
+    make("a ball", "--image", "p.png@0.5", "--image", "p.png@0", "-o", "b.mp4")
+    make("--video", "a.mp4", "--extend", "-0.5", "-o", "c.mp4", "--fit", "pad")
+    make("--video", "a.mp4", "--extend", 0.5, "-o", "d.mp4")
+    make("--video", "a.mp4", "--interpolate", 2, "-o", "e.mp4")
+    make("--video", "a.mp4", "--mask", "0.25,0.25,0.5,0.5", "-o", "f.mp4")
+    shapes = {name: (probe(f"{name}.mp4").frames, probe(f"{name}.mp4").width) for name in "abcdef"}
+    assert shapes == {"a": (8, 32), "b": (9, 64), "c": (12, 48), "d": (12, 64), "e": (15, 64), "f": (8, 64)}
+
+
+# Other commands
+
+
+def test_models(capsys):
+    assert kineo("models") == 0
+    assert "plain: plain, 64x48, 9 frames at 8 fps" in capsys.readouterr().out
+    assert kineo("models", "show", "plain") == 0
+    out, _ = capsys.readouterr()
+    assert "vocabulary: a ball red" in out
+    assert "Fills with colours." in out
+    assert kineo("models", "show", "plain", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["window"] == 9
+
+
+def test_worlds(here, capsys):
+    assert kineo("worlds", "sample", "--count", 2, "--size", 32, "-o", "sheet.png", "--json") == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert first["path"] == "sheet.png"
+    Path("scene.json").write_text(json.dumps(first["scene"]))
+    assert kineo("worlds", "show", "scene.json", "-o", "clip.mp4", "--size", 32) == 0
+    assert first["caption"] in capsys.readouterr().out
+    assert "algorithmicMedia" in probe("clip.mp4").metadata["comment"]
+    assert kineo("worlds", "sample", "--count", 2, "--size", 32, "-o", "clip.mp4") == 0
+    assert {path.name for path in here.glob("*.mp4")} == {"clip.mp4", "clip-0001.mp4", "clip-0002.mp4"}
+
+
+# Refusing: one sentence on stderr, the exit code, and nothing left behind
+
+
+REFUSED = {
+    "no prompt": ["generate"],
+    "empty prompt": ["generate", ""],
+    "unquoted prompt": ["generate", "a", "red", "ball"],
+    "long prompt": ["generate", "a" * 2001],
+    "control character": ["generate", "a\x1b[31m"],
+    "unknown option": ["generate", "a", "--sede", "3"],
+    "unknown command": ["genrate", "a"],
+    "missing value": ["generate", "a", "--seed"],
+    "no number": ["generate", "a", "--steps", "many"],
+    "no steps": ["generate", "a", "--steps", "0"],
+    "negative guidance": ["generate", "a", "--guidance", "-1"],
+    "not a number": ["generate", "a", "--guidance", "nan"],
+    "both lengths": ["generate", "a", "--frames", "3", "--seconds", "1"],
+    "too long": ["generate", "a", "--seconds", "9999"],
+    "bad size": ["generate", "a", "--size", "64"],
+    "odd size": ["generate", "a", "--size", "33x32"],
+    "too large": ["generate", "a", "--size", "512x512"],
+    "huge size": ["generate", "a", "--size", "999999999x2"],
+    "bad fit": ["generate", "a", "--fit", "stretch"],
+    "no count": ["generate", "a", "--count", "0"],
+    "seeds run out": ["generate", "a", "--count", "2", "--seed", str(2**63 - 1)],
+    "missing image": ["generate", "a", "--image", "none.png"],
+    "image of text": ["generate", "a", "--image", "text.png"],
+    "missing video": ["generate", "a", "--video", "none.mp4", "--extend", "1"],
+    "video of text": ["generate", "a", "--video", "text.png", "--extend", "1"],
+    "folder as video": ["generate", "a", "--video", ".", "--extend", "1"],
+    "video for nothing": ["generate", "a", "--video", "none.mp4"],
+    "mask alone": ["generate", "a", "--mask", "0,0,1,1"],
+    "mask outside": ["generate", "a", "--video", "none.mp4", "--mask", "0.5,0,1,1"],
+    "unknown model": ["generate", "a", "--model", "plane"],
+    "not a job": ["generate", "--from", "text.png"],
+    "missing job": ["generate", "--from", "none.json"],
+    "job and more": ["generate", "a", "--from", "text.png"],
+    "unknown to show": ["models", "show", "plane"],
+    "no worlds": ["worlds", "sample", "--count", "0"],
+    "too many worlds": ["worlds", "sample", "--count", "1000", "--size", "1024"],
+    "not a scene": ["worlds", "show", "text.png"],
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED.keys())
+def test_refused(arguments, here, capsys):
+    (here / "text.png").write_text("hello\n")
+    if arguments[0] == "generate" and not {"--model", "--from"} & set(arguments):
+        arguments = [*arguments, "--model", "plain"]
+    assert kineo(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert err.endswith((".\n", "?\n"))
+    assert [path.name for path in here.iterdir()] == ["text.png"]
+
+
+@pytest.mark.parametrize("out", ["none/clip.mp4", "clip.xyz", "clip.png", "full", "/"])
+def test_nowhere_to_write(out, here, capsys):
+    """Found before the model works, exit code 1."""
+    (here / "full").mkdir()
+    (here / "full" / "file").touch()
+    assert kineo("generate", "a", "--model", "plain", "-o", out) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert [path.name for path in here.iterdir()] == ["full"]
+
+
+def test_did_you_mean(capsys):
+    kineo("generate", "a", "--model", "plane")
+    assert "did you mean plain?" in capsys.readouterr().err
+
+
+def test_unable_models_are_refused_with_those_that_can(here, capsys, monkeypatch):
+    monkeypatch.setattr(PlainModel, "load", lambda folder: PlainModel().without("text"))
+    assert kineo("generate", "a", "--model", "plain") == 2
+    assert "can't do text; able to are: plain." in capsys.readouterr().err
+
+
+def test_an_interrupt_leaves_what_was_there(here, capsys, monkeypatch):
+    def interrupted(self, latents):
+        raise KeyboardInterrupt
+
+    Path("clip.mp4").write_bytes(b"older")
+    monkeypatch.setattr(PlainModel, "decode", interrupted)
+    assert kineo("generate", "a", "--model", "plain", "-o", "clip.mp4") == 130
+    assert [path.name for path in here.iterdir()] == ["clip.mp4"]
+    assert Path("clip.mp4").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["generate", "a", "--frames", "0"], ["models", "show", "x"]]
+)
+def test_the_installed_command(arguments, here):
+    done = subprocess.run([KINEO, *arguments], capture_output=True, text=True)  # noqa: S603
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if arguments == ["--version"] else 2)
+    assert done.stdout == (kineograph.__version__ + "\n" if arguments == ["--version"] else "")
+    assert list(here.iterdir()) == []
+
+
+def test_light_commands_import_no_torch():
+    code = "import sys; from kineograph.cli import main; main(['--help']); main(['models'])\n"
+    code += "print(sorted({'torch', 'av', 'numpy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# Names
+
+
+def test_slug():
+    assert slug("A small, RED ball?") == "a-small-red-ball"
+    assert slug("彩色") == "clip"
+    assert len(slug("word " * 100)) <= 40
+    assert slug("../../etc/passwd") == "etc-passwd"
+
+
+def test_numbered_and_unused(here):
+    assert numbered(Path("a.mp4"), 1) == [Path("a.mp4")]
+    assert numbered(Path("a.mp4"), 2) == [Path("a-0001.mp4"), Path("a-0002.mp4")]
+    Path("a-0002.mp4").touch()
+    assert unused(Path("a.mp4"), 2) == [Path("a-2-0001.mp4"), Path("a-2-0002.mp4")]

@@ -1,0 +1,77 @@
+"""The way: what is made depends on the request alone, and what can't be made is refused before any work."""
+
+import numpy as np
+import pytest
+from plain_model import PlainModel
+
+from kineograph.canvas import TASKS
+from kineograph.errors import AbilityError, RequestError
+from kineograph.generation import generate, generate_batch
+from kineograph.models.family import Step
+from kineograph.request import Keyframe, Request
+from kineograph.video import Chunk
+
+model = PlainModel()
+
+
+def frames_of(request):
+    chunks = [item for item in generate(request, model) if isinstance(item, Chunk)]
+    assert [chunk.start for chunk in chunks] == list(np.cumsum([0, *(len(c.frames) for c in chunks[:-1])]))
+    return np.concatenate([chunk.frames for chunk in chunks])
+
+
+def test_progress_then_all_frames():
+    items = list(generate(Request("a ball", frames=11), model))
+    steps = [item for item in items if isinstance(item, Step)]
+    assert steps == [Step(done, 4) for done in (1, 2, 3, 4)]
+    assert sum(len(item.frames) for item in items if isinstance(item, Chunk)) == 11
+
+
+def test_the_same_request_makes_the_same_clip():
+    request = Request("a ball", seed=5)
+    np.testing.assert_array_equal(frames_of(request), frames_of(request))
+    assert (frames_of(request) != frames_of(Request("a ball", seed=6))).any()
+
+
+def test_a_clip_does_not_depend_on_its_batch():
+    requests = [Request("a ball", seed=seed) for seed in (1, 2, 3)]
+    for request, video in zip(requests, generate_batch(requests, model), strict=True):
+        np.testing.assert_array_equal(video.frames, frames_of(request))
+        assert video.fps == model.spec.fps
+
+
+@pytest.mark.parametrize("other", [{"frames": 5}, {"size": (32, 32)}, {"fps": 4}, {"steps": 2}])
+def test_a_batch_must_be_alike(other):
+    with pytest.raises(RequestError, match="batch"):
+        generate_batch([Request("a ball"), Request("a ball", **other)], model)
+
+
+def test_the_request_overrides_the_models_settings():
+    few = list(generate(Request("a ball", steps=2), model))
+    assert max(item.done for item in few if isinstance(item, Step)) == 2
+    assert (frames_of(Request("a ball", guidance=8.0)) != frames_of(Request("a ball"))).any()
+
+
+@pytest.mark.parametrize(
+    ("task", "fields"),
+    [
+        ("text", {}),
+        ("image", {"images": (Keyframe("none.png"),)}),
+        ("keyframes", {"images": (Keyframe("none.png", 0.5),)}),
+        ("prediction", {"video": "none.mp4", "extend": 1}),
+        ("precede", {"video": "none.mp4", "extend": -1}),
+        ("interpolation", {"video": "none.mp4", "interpolate": 2}),
+        ("inpainting", {"video": "none.mp4", "mask": "0,0,1,1"}),
+    ],
+)
+def test_refused_before_anything_is_read(task, fields):
+    assert task in TASKS
+    with pytest.raises(AbilityError, match=task):
+        generate(Request("a ball", **fields), model.without(task))
+
+
+def test_closing_cancels():
+    items = generate(Request("a ball"), model)
+    assert next(items) == Step(1, 4)
+    items.close()
+    assert list(items) == []
