@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from plain_model import CONFIG, PlainModel
 
 import kineograph.models
@@ -18,6 +19,11 @@ from kineograph.cli.output import numbered, slug, unused
 from kineograph.media.decode import read_video
 from kineograph.media.encode import save_image
 from kineograph.media.probe import probe
+from kineograph.models import diffusion
+from kineograph.models.denoiser import DenoiserConfig
+from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, spec_of
+from kineograph.models.tokenizer import TokenizerConfig
+from kineograph.sampling.settings import Sampling
 
 KINEO = Path(sys.executable).with_name("kineo")
 
@@ -30,7 +36,7 @@ def here(tmp_path, monkeypatch):
     (plain / "config.json").write_text(json.dumps(CONFIG))
     (plain / "README.md").write_text("# Plain\n\nFills with colours.\n")
     monkeypatch.setattr(catalog, "SHIPPED", plain.parent)
-    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel}, raising=False)
+    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel, "diffusion": diffusion})
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -91,19 +97,49 @@ def test_unknown_words_and_notes_are_said(here, capsys):
     make("a red dragon flies", "--image", "wide.png")
     _, err = capsys.readouterr()
     assert "warning: not in this model's vocabulary: dragon, flies" in err
-    assert "wide.png: Its 90x20 are cropped" in err
+    assert "wide.png: Its 90x20 pixels are cropped" in err
 
 
 def test_every_task(here, capsys):
-    make("a ball", "-o", "a.mp4", "--size", "32x32", "--seconds", 1)
     save_image("p.png", np.zeros((48, 64, 3), np.uint8), {})
-    make("a ball", "--image", "p.png@0.5", "--image", "p.png@0", "-o", "b.mp4")
-    make("--video", "a.mp4", "--extend", "-0.5", "-o", "c.mp4", "--fit", "pad")
-    make("--video", "a.mp4", "--extend", 0.5, "-o", "d.mp4")
-    make("--video", "a.mp4", "--interpolate", 2, "-o", "e.mp4")
-    make("--video", "a.mp4", "--mask", "0.25,0.25,0.5,0.5", "-o", "f.mp4")
-    shapes = {name: (probe(f"{name}.mp4").frames, probe(f"{name}.mp4").width) for name in "abcdef"}
-    assert shapes == {"a": (8, 32), "b": (9, 64), "c": (12, 48), "d": (12, 64), "e": (15, 64), "f": (8, 64)}
+    make("a ball", "-o", "a.mp4", "--size", "32x32", "--seconds", 1, "--json")
+    make("a ball", "--image", "p.png@0.5", "--image", "p.png@0", "-o", "b.mp4", "--json")
+    make("--video", "a.mp4", "--extend", "-0.5", "-o", "c.mp4", "--fit", "pad", "--json")
+    make("--video", "a.mp4", "--extend", 0.5, "-o", "d.mp4", "--json")
+    make("--video", "a.mp4", "--interpolate", 2, "-o", "e.mp4", "--json")
+    make("--video", "a.mp4", "--mask", "0.25,0.25,0.5,0.5", "-o", "f.mp4", "--json")
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shapes = {clip["path"]: (clip["frames"], clip["width"], clip["fps"]) for clip in made}
+    assert shapes == {
+        "a.mp4": (8, 32, 8),
+        "b.mp4": (9, 64, 8),
+        "c.mp4": (12, 48, 8),
+        "d.mp4": (12, 64, 8),
+        "e.mp4": (15, 64, 16),
+        "f.mp4": (8, 64, 8),
+    }
+
+
+def test_a_real_model_from_a_folder(here, capsys):
+    torch.manual_seed(0)
+    config = DiffusionConfig(
+        words=("a", "ball"),
+        tokenizer=TokenizerConfig(8, (8, 8, 8), (1, 1, 1), (1, 1, 1)),
+        denoiser=DenoiserConfig(
+            channels=8, grid=(5, 4, 4), canvas_width=8, text_width=16, width=32, hidden=32, depth=1, heads=2
+        ),
+        text_length=8,
+    )
+    diffusion.save(Path("tiny"), DiffusionNetworks(config), spec_of("tiny", config, Sampling(2, 2.0)))
+    for name in ("one.mp4", "two.mp4"):
+        assert (
+            kineo("generate", "a ball", "--model", "tiny", "--frames", 20, "--size", "64x32", "-o", name) == 0
+        )
+    assert (probe("one.mp4").frames, probe("one.mp4").height) == (20, 32)
+    np.testing.assert_array_equal(read_video("one.mp4").frames, read_video("two.mp4").frames)
+    comment = json.loads(probe("one.mp4").metadata["comment"])
+    assert comment["model"] == "tiny"
+    assert len(comment["weights_hash"]) == 64
 
 
 # Other commands

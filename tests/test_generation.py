@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from plain_model import PlainModel
 
+from kineograph import catalog
 from kineograph.canvas import TASKS
 from kineograph.errors import AbilityError, RequestError
-from kineograph.generation import generate, generate_batch
+from kineograph.generation import generate, generate_batch, generate_video
 from kineograph.models.family import Step
 from kineograph.request import Keyframe, Request
 from kineograph.video import Chunk
@@ -75,3 +76,11 @@ def test_closing_cancels():
     assert next(items) == Step(1, 4)
     items.close()
     assert list(items) == []
+
+
+def test_one_line_makes_the_same_clip(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "load", lambda name: model)
+    video = generate_video("a ball", seed=5, frames=6)
+    np.testing.assert_array_equal(video.frames, frames_of(Request("a ball", seed=5, frames=6)))
+    assert video.save(tmp_path / "ball.mp4").frames == 6
+    assert video.claim.seed == 5

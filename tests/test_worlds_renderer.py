@@ -1,4 +1,4 @@
-"""Laws of the world: scenes survive JSON, pixels depend on the scene alone, and the truth agrees with them."""
+"""Laws of the world: scenes survive JSON, pixels depend on the scene alone, the truth agrees with them."""
 
 from __future__ import annotations
 

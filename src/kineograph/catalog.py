@@ -59,7 +59,8 @@ def load(name: str) -> Model:
     family = _config(folder).get("family")
     if family not in MODELS:
         raise ModelError(f"{folder} is of an unknown family {family!r}; known are {', '.join(MODELS)}.")
-    return MODELS[family].load(folder)
+    model: Model = MODELS[family].load(folder)
+    return model
 
 
 def describe(name: str) -> Description:

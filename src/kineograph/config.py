@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -50,16 +51,23 @@ def _set(config: Any, path: list[str], text: str, whole: str) -> Any:
 
 
 def _read(hint: Any, text: str, name: str) -> Any:
-    """Text to a plain value that fits the hint."""
+    """Text to a plain value that fits the hint; a tuple's items are separated by commas."""
     if typing.get_origin(hint) is tuple:
-        items = typing.get_args(hint)
-        return [_read(items[0], part, name) for part in text.split(",")]
+        item = typing.get_args(hint)[0]
+        return [_read(item, part, name) for part in text.split(",")] if text else []
     if hint is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
+    return _number(hint, text, name) if hint in (int, float) else text
+
+
+def _number(kind: type[int] | type[float], text: str, name: str) -> int | float:
     try:
-        return hint(text) if hint in (int, float) else text
-    except ValueError as error:
-        raise RequestError(f"'{text}' is not a number: give {name} as {hint.__name__}.") from error
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise RequestError(f"'{text}' is not a number: give {name} as {kind.__name__}.")
+    return number
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
@@ -69,9 +77,13 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return None if value is None else _convert(arguments[0], value, name)
     if origin is tuple and isinstance(value, list | tuple):
+        if arguments[-1] is not ... and len(value) != len(arguments):
+            raise RequestError(f"The setting {name} takes {len(arguments)} values, not {len(value)}.")
         return tuple(_convert(arguments[0], item, name) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int:
         return float(value)
-    if isinstance(hint, type) and not isinstance(value, hint):
-        raise RequestError(f"'{value}' does not fit the setting {name}: give {hint.__name__}.")
+    wanted = origin or hint
+    misfit = isinstance(wanted, type) and not isinstance(value, wanted)
+    if misfit or (isinstance(value, bool) and wanted in (int, float)):
+        raise RequestError(f"'{value}' does not fit the setting {name}: give {wanted.__name__}.")
     return value

@@ -238,6 +238,5 @@ def _cut_note(path: str, picture: NDArray[np.uint8], size: tuple[int, int]) -> s
     scale = max(size[0] / columns, size[1] / rows)
     if max(columns * scale - size[0], rows * scale - size[1]) < 2:
         return ""
-    return (
-        f"{path} ({columns}x{rows}) is cropped to the shape of {size[0]}x{size[1]}; fit pad keeps all of it"
-    )
+    shape = f"{size[0]}x{size[1]}"
+    return f"{path}: Its {columns}x{rows} pixels are cropped to the shape of {shape}; fit pad keeps all."

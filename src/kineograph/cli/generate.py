@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from kineograph import catalog
 from kineograph.cli.output import (
     numbered,
     print_json,
@@ -120,7 +121,7 @@ def generate(
     """
     given = {
         "prompt": prompt,
-        "model": model,
+        "model": _model(model) if model is not None else None,
         "images": tuple(map(_keyframe, image)) if image else None,
         "video": video,
         "mask": mask,
@@ -143,6 +144,12 @@ def generate(
 
 
 # Arguments
+
+
+def _model(text: str) -> str:
+    """A name as it is; a folder so that it is found from anywhere, as a job is made again from anywhere."""
+    named = text in catalog.names() or not Path(text).is_dir()
+    return text if named else str(Path(text).absolute())
 
 
 def _keyframe(text: str) -> Keyframe:
@@ -206,14 +213,12 @@ class Made:
 
 
 def _make(orders: list[tuple[Request, Job | None]], out: Path | None, json: bool) -> None:
-    from kineograph.catalog import load
-
     first = orders[0][0]
     if out is None:
         paths = unused(Path(f"{slug(first.prompt)}-{first.seed}.mp4"), len(orders))
     else:
         paths = numbered(out, len(orders))
-    model = load(first.model)
+    model = catalog.load(first.model)
     for (request, job), path in zip(orders, paths, strict=True):
         made = _make_one(request, job, model, path, quiet=request is not first)
         say(str(made))

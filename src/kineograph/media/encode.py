@@ -32,7 +32,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from kineograph.errors import OutputError
 from kineograph.media.atomic import explaining, replacing
-from kineograph.media.formats import pack_comment
+from kineograph.media.formats import colour_table_bytes, pack_comment
 from kineograph.media.recipes import RECIPES, Recipe
 from kineograph.video import Frames
 
@@ -209,8 +209,7 @@ class ContainerEncoder:
 def add_gif_comment(part: Path, comment: str) -> None:
     """Insert a comment block ahead of a gif's first image. Source: GIF89a, sections 18 and 24."""
     data, text = part.read_bytes(), comment.encode()
-    colours = data[10]
-    head = 13 + (3 << (colours & 7) + 1 if colours & 0x80 else 0)
+    head = 13 + colour_table_bytes(data[10:11])
     blocks = b"".join(bytes([len(text[i : i + 255])]) + text[i : i + 255] for i in range(0, len(text), 255))
     part.write_bytes(data[:head] + b"!\xfe" + blocks + b"\0" + data[head:])
 

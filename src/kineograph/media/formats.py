@@ -85,8 +85,7 @@ def is_cut_short(file: BinaryIO, form: Format) -> bool:
         case "avi":
             return 8 + int.from_bytes(file.read(8)[4:], "little") > size
         case "gif":
-            file.seek(max(0, size - 16))
-            return b";" not in file.read()
+            return not _gif_has_end(file)
     return False
 
 
@@ -103,6 +102,26 @@ def _mov_end(file: BinaryIO, size: int) -> int:
             return size
         end += length
     return end
+
+
+def _gif_has_end(file: BinaryIO) -> bool:
+    """Whether the blocks go on up to the trailer, or to what is no block. Source: GIF89a, appendix B."""
+    file.seek(10)
+    file.seek(13 + colour_table_bytes(file.read(1)))
+    while (kind := file.read(1)) in (b"!", b","):
+        if kind == b",":
+            file.seek(8, os.SEEK_CUR)
+            file.seek(colour_table_bytes(file.read(1)), os.SEEK_CUR)
+        file.seek(1, os.SEEK_CUR)
+        while size := int.from_bytes(file.read(1), "big"):
+            file.seek(size, os.SEEK_CUR)
+    return kind != b""
+
+
+def colour_table_bytes(flags: bytes) -> int:
+    """The size of a gif's colour table, told by the byte of flags that goes before it."""
+    bits = int.from_bytes(flags, "big")
+    return 3 << (bits & 7) + 1 if bits & 0x80 else 0
 
 
 def _ebml_end(file: BinaryIO) -> int:

@@ -73,12 +73,13 @@ def h264(muxer: str) -> Recipe:
 
 
 VP9 = {"crf": "22", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
+FFV1 = {"level": "3", "slicecrc": "1", "slices": "1"}  # more slices don't fit into the smallest frames
 
 RECIPES = {
     ".mp4": h264("mp4"),
     ".m4v": h264("mp4"),
     ".mov": h264("mov"),
     ".webm": Recipe("webm", "libvpx-vp9", "yuv420p", to_bt709, VP9, yuv=True),
-    ".mkv": Recipe("matroska", "ffv1", "bgr0", to_bgr, {"level": "3", "slicecrc": "1"}),
+    ".mkv": Recipe("matroska", "ffv1", "bgr0", to_bgr, FFV1),
     ".gif": Recipe("gif", "gif", "pal8", to_palette, most_fps=50.0),  # its delays are hundredths, 2 at least
 }

@@ -119,22 +119,27 @@ def decoding(path: str | os.PathLike[str], task: Task) -> Iterator[Child]:
 def opened(path: str | os.PathLike[str], limits: Limits) -> Iterator[BinaryIO]:
     """The regular file `path`, not empty and not too large, at its first byte."""
     try:
-        # O_NONBLOCK: opening a named pipe must not wait for its other end.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = open(path, "rb", buffering=0, opener=open_at_once)  # noqa: SIM115
     except FileNotFoundError:
         raise Unreadable("does not exist: check its name and folder.") from None
+    except IsADirectoryError:
+        raise Unreadable("is a folder: name a file in it.") from None
     except PermissionError:
         raise Unreadable("may not be read: change its permissions, or copy it.") from None
     except (OSError, ValueError) as error:
-        raise Unreadable(f"can't be opened ({error}): check its name.") from None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        check_file(os.fstat(descriptor), limits)
+        reason = getattr(error, "strerror", None) or error
+        raise Unreadable(f"can't be opened ({reason}): check its name.") from None
+    with file:
+        check_file(os.fstat(file.fileno()), limits)
         yield file
 
 
+def open_at_once(path: str, flags: int) -> int:
+    """Opening a named pipe must not wait for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def check_file(status: os.stat_result, limits: Limits) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise Unreadable("is a folder: name a file in it.")
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is a device or a pipe: copy what it gives into a file.")
     if not status.st_size:

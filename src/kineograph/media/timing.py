@@ -47,11 +47,11 @@ def resample(
 def constant_rate(times: list[float], end: float, claimed: float | None) -> float:
     """Frames per second of pictures shown at `times` seconds (sorted) until `end`.
 
-    The rate that the container claims, if it agrees with the time stamps to within half a frame over the
-    whole clip (stamps are often rounded to milliseconds, the claim is exact), otherwise the average rate.
+    The rate that the container claims, if it gives the same length to within rounding (stamps are often whole
+    milliseconds, the claim is exact), otherwise the average rate.
     """
     seconds = end - times[0]
-    if claimed and abs(claimed * seconds - len(times)) < 0.5:
+    if claimed and abs(len(times) / claimed - seconds) < min(0.003, 0.5 / claimed):
         return claimed
     return len(times) / seconds
 

@@ -147,8 +147,8 @@ def answer(source: Source, task: Task, out: BinaryIO) -> None:
 
 
 def counted(source: Source, task: Task) -> Iterator[Picture[Any]]:
-    """The source's pictures, as many as may be decoded."""
-    for count, picture in enumerate(source.pictures(task.start), start=1):
+    """The source's pictures, as many as may be decoded, and one more, which tells how long the last is."""
+    for count, picture in enumerate(source.pictures(task.start)):
         check_total(count, source.probe, task.limits)
         yield picture
 

@@ -103,7 +103,8 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.weight)
 
     def forward(self, z: Tensor, time: Tensor, text: Tensor, canvas: Tensor | None = None) -> Tensor:
-        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B, t, h, w, canvas); same shape as z."""
+        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) of the last
+        B' <= B clips, the others having none; returns the shape of z."""
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
         mood = F.silu(mood)[:, :, None]
@@ -119,6 +120,7 @@ class Denoiser(nn.Module):
         """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""
         known = z.new_zeros(*z.shape[:2], self.config.canvas_width, *z.shape[3:])
         if canvas is not None:
-            known = rearrange(self.enter_canvas(canvas), "b t h w c -> b t c h w").to(z.dtype)
+            seen = rearrange(self.enter_canvas(canvas), "b t h w c -> b t c h w").to(z.dtype)
+            known = torch.cat([known[: len(z) - len(canvas)], seen])
         cells = torch.cat([z, known], dim=2)
         return rearrange(cells, "b t c (h p) (w q) -> b t (h w) (c p q)", p=PATCH, q=PATCH)

@@ -169,7 +169,7 @@ class FlowObjective:
     def _levels(
         self, shape: torch.Size, frames: Tensor | None, draw: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
-        """Times (B, t), 1 where clean, and the folded canvas of the whole batch."""
+        """Times (B, t), 1 where clean, and the folded canvas of the last rows."""
         rows, groups = shape
         time = torch.sigmoid(torch.randn(shape, generator=draw) + self.config.location)
         without_canvas = rows - (0 if frames is None else len(frames))
@@ -185,8 +185,7 @@ class FlowObjective:
         clean = torch.arange(groups) < prefix
         clean[without_canvas:] = clean_groups(known)
         folded = fold_canvas(to_signal(frames), partly_known(known, clean[without_canvas:]).to(frames.device))
-        nothing = folded.new_zeros(without_canvas, *folded.shape[1:])
-        return self._cleaned(time, clean), torch.cat([nothing, folded])
+        return self._cleaned(time, clean), folded
 
     @staticmethod
     def _cleaned(time: Tensor, clean: Tensor) -> Tensor:
@@ -273,20 +272,20 @@ class Diffusion:
         self, conditions: Conditions, noises: Sequence[Noise], sampling: Sampling
     ) -> Iterator[Step | Latents]:
         """Window after window; those that are wholly known cost no network evaluation."""
-        window, stride = self.spec.window, self.spec.window - CONTEXT
         frames, known = conditions.frames.clone(), conditions.known.clone()
-        starts = range(0, frames.shape[1] - window + 1, stride)
-        each = evaluations(sampling.solver, sampling.steps)
-        for number, start in enumerate(starts):
-            span = slice(start, start + window)
+        spans = self._spans(frames.shape[1])
+        total = self._unknown_windows(known, spans) * evaluations(sampling.solver, sampling.steps)
+        done = 0
+        for number, span in enumerate(spans):
             drawn = self._drawn(noises, number)
-            solved = self._solve(conditions, frames[:, span], known[:, span], drawn, sampling)
-            for done, values in solved:
-                yield Step(number * each + done, len(starts) * each)
+            for evaluated, values in self._solve(conditions, frames[:, span], known[:, span], drawn, sampling):
+                if evaluated:
+                    yield Step(done + evaluated, total)
+            done += evaluated
             skip = CONTEXT if number else 0
-            stop = min(window, conditions.length - start)
-            yield Latents(values, start + skip, skip, stop, conditions.height, conditions.width)
-            if number + 1 < len(starts):
+            stop = min(self.spec.window, conditions.length - span.start)
+            yield Latents(values, span.start + skip, skip, stop, conditions.height, conditions.width)
+            if number + 1 < len(spans):
                 made = self._decoded(values)
                 frames[:, span] = torch.where(known[:, span, None], frames[:, span], made)
                 known[:, span] = True
@@ -297,6 +296,17 @@ class Diffusion:
         frames = to_frames(self._decoded(latents.values)).cpu().numpy()
         wanted = frames[:, latents.skip : latents.stop, : latents.height, : latents.width]
         return [Chunk(np.ascontiguousarray(clip), latents.start) for clip in wanted]
+
+    def _spans(self, length: int) -> list[slice]:
+        """The windows of `length` frames, each beginning with the last frames of the one before."""
+        window = self.spec.window
+        return [slice(s, s + window) for s in range(0, length - window + 1, window - CONTEXT)]
+
+    @staticmethod
+    def _unknown_windows(known: Tensor, spans: Sequence[slice]) -> int:
+        """How many windows add frames that are not wholly known."""
+        added = [slice(span.start + (CONTEXT if n else 0), span.stop) for n, span in enumerate(spans)]
+        return sum(not bool(known[:, new].all()) for new in added)
 
     def _solve(
         self, conditions: Conditions, frames: Tensor, known: Tensor, noise: Tensor, sampling: Sampling
@@ -309,7 +319,8 @@ class Diffusion:
         if bool(clean.all()):
             yield 0, start
             return
-        canvas = fold_canvas(frames, partly_known(known, clean))
+        seen = partly_known(known, clean)
+        canvas = fold_canvas(frames, seen) if bool(seen.any()) else None
         count = 0
 
         def slope(z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
@@ -317,11 +328,12 @@ class Diffusion:
             count += 1
             several = len(captions)
             levels = torch.where(clean, 1.0, time).repeat(several, 1)
+            again = (several, 1, 1, 1, 1)
             with autocast(self.device, self.dtype):
                 _, v = self.networks.velocity(
-                    z.repeat(several, 1, 1, 1, 1), levels, torch.cat(captions), canvas.repeat(several, 1, 1, 1, 1)
+                    z.repeat(again), levels, torch.cat(captions), None if canvas is None else canvas.repeat(again)
                 )
-            return torch.where(held.repeat(several, 1, 1, 1, 1), 0.0, v).chunk(several)
+            return torch.where(held.repeat(again), 0.0, v).chunk(several)
 
         velocity = guided(
             lambda z, time: slope(z, time, conditions.caption)[0],

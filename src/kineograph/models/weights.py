@@ -50,7 +50,7 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         ModelError: the config is missing, damaged or incomplete.
     """
     try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        values = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         networks = dict(values.pop("networks"))
         values["sampling"] = from_dict(Sampling, values["sampling"])
         values["abilities"] = frozenset(values["abilities"])

@@ -1,6 +1,6 @@
 """Checkpoints that survive a kill at any moment: a folder written aside, checked, then renamed into place.
 
-    RUN/step-00000200/{weights,average,optimizer}.safetensors  state.json  manifest.json (written last)
+RUN/step-00000200/{weights,average,optimizer0}.safetensors  state.json  manifest.json (written last)
 """
 
 from __future__ import annotations
@@ -29,34 +29,51 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, run: Path, step: int, keep: int = 2) -> Path:
-    """Write a checkpoint of `step` into `run`, then remove all but the newest `keep`."""
+    """Write a checkpoint of `step` into `run`, then remove all but the newest `keep` up to it.
+
+    One of the same step is replaced, but not in one stroke: save over a damaged one only.
+    """
     final = run / f"step-{step:08d}"
-    aside = run / f".step-{step:08d}.part"
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = run / f".{final.name}.part"
+    clear(run)
     aside.mkdir(parents=True)
     for group, tensors in checkpoint.tensors.items():
         save_file({k: v.contiguous() for k, v in tensors.items()}, aside / f"{group}.safetensors")
     _write_json(aside / "state.json", checkpoint.state)
     sums = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
-    for name in sums:
-        _sync(aside / name)
     _write_json(aside / MANIFEST, sums)
-    _sync(aside / MANIFEST)
+    for path in (*aside.iterdir(), aside):
+        _sync(path)
     shutil.rmtree(final, ignore_errors=True)
     aside.rename(final)
     _sync(run)
-    for old in _folders(run)[:-keep]:
-        shutil.rmtree(old)
+    kept = [folder for folder in _folders(run) if folder <= final][-keep:]
+    for other in set(_folders(run)) - set(kept):
+        shutil.rmtree(other)
     return final
 
 
 def newest(run: Path) -> Checkpoint | None:
     """The newest checkpoint of `run` that is whole; damaged ones are passed over."""
-    for folder in reversed(_folders(run)):
-        found = _load(folder)
-        if found is not None:
-            return found
-    return None
+    return next((found for folder in reversed(_folders(run)) if (found := _load(folder))), None)
+
+
+def exists(run: Path) -> bool:
+    """Whether `run` holds any checkpoint, whole or damaged."""
+    return bool(_folders(run))
+
+
+def retreat(run: Path, step: int) -> None:
+    """Forget the checkpoint of `step`, from which nothing good came, where there is an older one."""
+    folders = _folders(run)
+    if len(folders) > 1 and folders[-1].name == f"step-{step:08d}":
+        shutil.rmtree(folders[-1])
+
+
+def clear(run: Path) -> None:
+    """Remove what a kill left half-written."""
+    for leftover in run.glob(".step-*.part"):
+        shutil.rmtree(leftover)
 
 
 def _load(folder: Path) -> Checkpoint | None:

@@ -1,18 +1,20 @@
 """The training loop. It knows no family: it is given objectives, batches by step, and a time or a step limit.
 
 Every random draw and every batch depends on the seed and the step alone, so a run that was killed and
-resumed makes the same losses, to the last bit on a CPU, as one that was not.
+resumed makes the same losses, to the last bit on a CPU, as one that was not. (Where the clock sets the
+length, a kill may move the step at which the cooldown begins; once a checkpoint holds it, it stays.)
 """
 
 from __future__ import annotations
 
-import json
 import math
+import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from kineograph.errors import TrainingError
 from kineograph.models.precision import autocast
 from kineograph.sampling.noise import Noise
-from kineograph.training import checkpoint
+from kineograph.training import checkpoint, log
 from kineograph.training.ema import Ema
 from kineograph.training.optim import OptimConfig, Optimizer, learning_rate
 
@@ -90,7 +92,7 @@ class TrainStep:
 
 
 class Trainer:
-    """Weights, average, optimizers and progress of one run in the folder `out`."""
+    """Weights, average, optimizers and progress of one run in the folder `out`, named after its stage."""
 
     def __init__(self, trainable: Trainable, data: Data, config: TrainConfig, out: Path) -> None:
         self.trainable, self.data, self.config, self.out = trainable, data, config, out
@@ -98,11 +100,19 @@ class Trainer:
         self.ema = Ema(trainable.module, config.ema)
         self.optimizers = [Optimizer(o.parameters(), config.optim) for o in trainable.objectives]
         self.progress = Progress()
+        self._saved: int | None = None  # the step of the newest checkpoint
         out.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> bool:
-        """Continue from the newest whole checkpoint; False where there is none."""
+        """Continue from the newest whole checkpoint; False where there is none.
+
+        Raises:
+            TrainingError: there are checkpoints, and all are damaged.
+        """
+        checkpoint.clear(self.out)
         found = checkpoint.newest(self.out)
+        if found is None and checkpoint.exists(self.out):
+            raise TrainingError(f"Every checkpoint in {self.out} is damaged: remove them to start this again.")
         if found is None:
             return False
         self.trainable.module.load_state_dict(found.tensors["weights"])
@@ -112,41 +122,46 @@ class Trainer:
         state = found.state
         cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
         self.progress = Progress(state["step"], state["elapsed"], cooldown)  # type: ignore[arg-type]
-        self._forget_after(self.progress.step)
+        self._saved = self.progress.step
         return True
 
     def run(self) -> Iterator[TrainStep]:
-        """Train until the limit; yields after every step. Closing the iterator stops the run where it stands."""
-        if self.config.compile:
+        """Train until the limit; yields after every step. Closing the iterator stops the run where it stands.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        if self.config.compile and _compiles(self.device):
             for module in self.trainable.hot:
                 module.compile()
         started = time.monotonic() - self.progress.elapsed
-        with (self.out / "log.jsonl").open("a") as log:
+        with log.open_at(self.out, self.progress.step) as lines:
             while not self._finished():
                 step = self.progress.step
                 loss, metrics, rate = self._step(step)
                 self.progress.step += 1
                 self.progress.elapsed = time.monotonic() - started
                 self._maybe_start_cooldown()
-                saved = self.progress.step % self.config.checkpoint_every == 0 or self._finished()
-                if saved:
+                due = self.progress.step % self.config.checkpoint_every == 0 or self._finished()
+                done = TrainStep(step, loss, metrics, rate, self.progress.elapsed, self._remaining(), due)
+                log.write(lines, _logged(done))
+                if due:  # after its line, so that no checkpoint knows of a step that the log doesn't
+                    os.fsync(lines)
                     self.save()
-                done = TrainStep(
-                    step, loss, metrics, rate, self.progress.elapsed, self._remaining(), saved
-                )
-                log.write(json.dumps(_logged(done)) + "\n")
-                log.flush()
                 yield done
 
-    def save(self) -> Path:
-        """Write a checkpoint of the state as it stands."""
+    def save(self) -> None:
+        """Write a checkpoint of the state as it stands, unless that is saved already; call it between steps."""
+        if self._saved == self.progress.step:
+            return
         groups = {
             "weights": self.trainable.module.state_dict(),
             "average": self.ema.average.state_dict(),
         }
         groups |= {f"optimizer{i}": o.tensors() for i, o in enumerate(self.optimizers)}
         state: dict[str, Any] = asdict(self.progress)
-        return checkpoint.save(checkpoint.Checkpoint(groups, state), self.out, self.progress.step)
+        checkpoint.save(checkpoint.Checkpoint(groups, state), self.out, self.progress.step)
+        self._saved = self.progress.step
 
     def _step(self, step: int) -> tuple[float, dict[str, float], float]:
         rate = learning_rate(self.config.optim, step, self.progress.cooldown)
@@ -166,11 +181,13 @@ class Trainer:
         self.ema.update(self.trainable.module, step)
         return total, logged, rate
 
-    def _stop_not_finite(self, step: int) -> None:
-        kept = self.save()
+    def _stop_not_finite(self, step: int) -> NoReturn:
+        """Stop without a checkpoint of this state: the last good one is that from which good steps were made."""
+        checkpoint.retreat(self.out, step)
+        again = "resume" if checkpoint.exists(self.out) else "start again"
+        rate = f"{self.out.name}_stage.train.optim.rate={self.config.optim.rate / 2:g}"
         raise TrainingError(
-            f"The loss is not finite at step {step}; the last good state is kept in {kept.name}: "
-            "resume with a lower rate (--set optim.rate=...)."
+            f"The loss is not finite at step {step}: {again} with a lower rate, such as --set {rate}."
         )
 
     def _finished(self) -> bool:
@@ -197,12 +214,11 @@ class Trainer:
         by_steps = each * (self.config.steps - self.progress.step)
         return min(by_steps, self.config.minutes * 60 - self.progress.elapsed)
 
-    def _forget_after(self, step: int) -> None:
-        """Drop the log lines of steps that a kill undid."""
-        path = self.out / "log.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
-        path.write_text("".join(line + "\n" for line in kept))
+
+def _compiles(device: torch.device) -> bool:
+    """Whether there is what torch.compile needs: a C++ compiler for the CPU, Triton and a C one for a GPU."""
+    kinds = ("c++", "g++", "clang++") if device.type == "cpu" else ("cc", "gcc", "clang")
+    return any(map(shutil.which, (os.environ.get("CXX" if device.type == "cpu" else "CC", ""), *kinds)))
 
 
 def _logged(done: TrainStep) -> dict[str, float | int]:

@@ -43,7 +43,7 @@ class Recipe:
 
     name: str
     clips: int = 4096
-    latents: int = 65_536
+    latents: int = 40_960
     seed: int = 1
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)

@@ -1,0 +1,139 @@
+"""Does the model show what the prompt says? Detectors read its clips, and the same detectors set the ceiling.
+
+The ceiling is what they read from rebuilt clips: the rendered truth of the same scenes, into latents and back.
+No generator can show more than its latents hold, so what a model reaches is told as a share of that as well.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineograph.evaluation.figures import Figure, Values, bootstrap, share
+from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
+from kineograph.evaluation.metrics import thumbnails
+from kineograph.models.family import Model
+from kineograph.video import Frames
+from kineograph.worlds.captions import caption, parse
+from kineograph.worlds.detectors import detect
+from kineograph.worlds.holdout import held_out_scenes, training_scenes
+from kineograph.worlds.matching import score
+from kineograph.worlds.scene import Scene
+
+SEED = 90_001  # of the scenes to evaluate on; no training uses it
+
+Verdict = dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Scenes of one or two things, either like those of the training or of combinations held out from it."""
+
+    objects: Literal[1, 2]
+    held_out: bool
+
+    @property
+    def name(self) -> str:
+        things = "one thing" if self.objects == 1 else "two things"
+        return f"{things}, {'held-out combinations' if self.held_out else 'seen combinations'}"
+
+    def scenes(self, count: int) -> list[Scene]:
+        draw_scenes = held_out_scenes if self.held_out else training_scenes
+        return draw_scenes(count, SEED, self.objects)
+
+
+CELLS = (Cell(1, False), Cell(1, True), Cell(2, False), Cell(2, True))
+
+
+@dataclass(frozen=True)
+class Adherence:
+    """For each named attribute, for `count` and for `all`, the share of a cell's clips that show it right.
+
+    `model` is of the clips made from captions, `rebuilt` (the ceiling) and `truth` of the rendered truth.
+    `of_ceiling` is the model's share of clips with all right, over the ceiling's.
+    """
+
+    cell: str
+    model: dict[str, Figure]
+    rebuilt: dict[str, Figure] | None
+    truth: dict[str, Figure]
+    of_ceiling: Figure
+
+
+@dataclass
+class Judged:
+    """What the detectors found in a cell, clip by clip, and thumbnails of what was made and of the truth."""
+
+    model: list[Verdict] = field(default_factory=list)
+    rebuilt: list[Verdict] = field(default_factory=list)
+    truth: list[Verdict] = field(default_factory=list)
+    made_points: list[NDArray[np.float32]] = field(default_factory=list)
+    true_points: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+def captions_of(scenes: Sequence[Scene]) -> list[str]:
+    """A caption for each scene that names everything, always the same one."""
+    return [caption(scene, random.Random(f"{SEED}/{index}"), drop=0.0) for index, scene in enumerate(scenes)]
+
+
+def judge_cell(cell: Cell, count: int, model: Model, batch: int) -> Generator[int, None, Judged]:
+    """Make and read `count` clips, the i-th with the random seed i; yields how many it has just done."""
+    scenes = cell.scenes(count)
+    captions = captions_of(scenes)
+    judged = Judged()
+    for start in range(0, count, batch):
+        part = slice(start, start + batch)
+        true = draw(scenes[part], model.spec).frames.numpy()
+        made = fill(text_canvases(captions[part], model.spec), model, seed=start).frames
+        rebuilt = rebuild(true, model)
+        judged.model += judge(captions[part], made, model.spec.fps)
+        judged.truth += judge(captions[part], true, model.spec.fps)
+        if rebuilt is not None:
+            judged.rebuilt += judge(captions[part], rebuilt, model.spec.fps)
+        judged.made_points.append(thumbnails(made))
+        judged.true_points.append(thumbnails(true))
+        yield len(made)
+    return judged
+
+
+def judge(captions: Sequence[str], clips: Frames, fps: float) -> list[Verdict]:
+    """Which of the attributes that each caption names its clip shows right."""
+    found = detect(clips, fps)
+    return [score(parse(text), detection) for text, detection in zip(captions, found, strict=True)]
+
+
+def adherence(cell: Cell, judged: Judged) -> Adherence:
+    """The figures of a cell."""
+    return Adherence(
+        cell=cell.name,
+        model=shares(judged.model),
+        rebuilt=shares(judged.rebuilt) if judged.rebuilt else None,
+        truth=shares(judged.truth),
+        of_ceiling=of_ceiling(judged.model, judged.rebuilt or judged.truth),
+    )
+
+
+def shares(verdicts: Iterable[Verdict]) -> dict[str, Figure]:
+    """For each attribute the share that is right of those that are named."""
+    named: dict[str, list[bool]] = {}
+    for verdict in verdicts:
+        for name, right in verdict.items():
+            named.setdefault(name, []).append(right)
+    return {name: share(sum(rights), len(rights)) for name, rights in named.items()}
+
+
+def of_ceiling(model: Sequence[Verdict], ceiling: Sequence[Verdict]) -> Figure:
+    """How many clips the model gets all right, over how many the ceiling does; NaN if that is none."""
+    pairs = np.array([(m["all"], c["all"]) for m, c in zip(model, ceiling, strict=True)], float)
+    return bootstrap(_ratio, pairs)
+
+
+def _ratio(pairs: Values) -> float:
+    made, possible = pairs.sum(axis=0)
+    return float(made / possible) if possible else math.nan

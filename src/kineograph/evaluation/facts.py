@@ -1,0 +1,86 @@
+"""Facts of a model's training, kept beside its weights as `training.json`, from which its card is written.
+
+    {"preset": "playground", "clips": 4096, "seed": 1, "machine": "2 cores of …",
+     "stages": [{"name": "tokenizer", "minutes": 28.0, "steps": 2100, "clips_per_second": 10.0,
+                 "metric": "psnr", "curve": [[0, -3.3], …, [2099, 31.2]]}, …]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineograph.config import from_dict
+from kineograph.errors import ModelError, RequestError, TrainingError
+
+FILE = "training.json"
+POINTS = 60  # of a learning curve
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run. `curve` holds (step, value) points of `metric`, each the mean of the steps around it."""
+
+    name: str
+    minutes: float
+    steps: int
+    clips_per_second: float
+    metric: str
+    curve: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How a model was trained: `clips` of the rendered world drawn from `seed`, kept as frames, and `machine`."""
+
+    preset: str
+    clips: int
+    seed: int
+    machine: str
+    stages: tuple[Stage, ...] = ()
+
+
+def write(folder: Path, facts: Facts) -> None:
+    """Put the facts beside the model in `folder`."""
+    (folder / FILE).write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Facts | None:
+    """The facts beside the model in `folder`; None where there are none.
+
+    Raises:
+        ModelError: they are damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return from_dict(Facts, values)
+    except (OSError, ValueError, AttributeError, RequestError) as error:
+        raise ModelError(f"'{path}' is damaged ({error}): get the model again or delete this file.") from error
+
+
+def stage_of(name: str, log: Path, batch: int, metric: str) -> Stage:
+    """A stage from the log that its training wrote (JSON lines with `step`, `seconds`, metrics), `batch` clips a
+    step.
+
+    Raises:
+        TrainingError: the log is empty or lacks the metric.
+    """
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    if not lines or metric not in lines[-1]:
+        raise TrainingError(f"'{log}' holds no {metric}: give the log of a training that has begun.")
+    seconds, steps = lines[-1]["seconds"], lines[-1]["step"] + 1
+    curve = _thinned([line["step"] for line in lines], [line[metric] for line in lines])
+    return Stage(name, round(seconds / 60, 1), steps, round(steps * batch / max(seconds, 1e-9), 1), metric, curve)
+
+
+def _thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    parts = np.array_split(np.array([steps, values], float), min(POINTS, len(steps)), axis=1)
+    return tuple((float(part[0].mean().round(1)), float(f"{part[1].mean():.4g}")) for part in parts)

@@ -1,0 +1,166 @@
+"""The report of an evaluation: all figures as values, as JSON, and as tables that read well in a terminal too."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kineograph.evaluation.adherence import Adherence
+from kineograph.evaluation.cost import Cost
+from kineograph.evaluation.facts import Facts
+from kineograph.evaluation.figures import Figure
+from kineograph.evaluation.filling import Filling, Nearness
+from kineograph.evaluation.memorisation import Memorisation
+from kineograph.models.family import Spec
+
+ATTRIBUTES = ("kind", "color", "size", "motion", "count", "ground", "time", "all")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that an evaluation found; what the model can't do, or what isn't known of it, is left empty.
+
+    `version` is the package's, `scene_seed` that of the scenes, `minutes` how long the evaluation took.
+    """
+
+    spec: Spec
+    version: str
+    scene_seed: int
+    cost: Cost
+    adherence: tuple[Adherence, ...]
+    tokenizer: Nearness | None
+    filling: tuple[Filling, ...]
+    memorisation: Memorisation | None
+    facts: Facts | None
+    minutes: float
+
+    def to_json(self) -> str:
+        """A JSON object on one line; numbers that are not finite become null."""
+        values = asdict(self)
+        values["spec"]["abilities"] = sorted(self.spec.abilities)
+        return json.dumps(_finite(values), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# Figures in words: the value and, in brackets, its 95% interval
+
+
+def percent(figure: Figure) -> str:
+    return _written(figure, "{:.0f}%", "{:.0f}-{:.0f}", 100)
+
+
+def decibels(figure: Figure) -> str:
+    return _written(figure, "{:.1f}", "{:.1f}-{:.1f}", 1)
+
+
+def ratio(figure: Figure) -> str:
+    return _written(figure, "{:.3f}", "{:.3f}-{:.3f}", 1)
+
+
+def _written(figure: Figure, value: str, interval: str, unit: float) -> str:
+    if math.isnan(figure.value):
+        return "none"
+    return f"{value.format(figure.value * unit)} ({interval.format(figure.low * unit, figure.high * unit)})"
+
+
+# Tables
+
+
+def tables(report: Report) -> str:
+    """All figures as Markdown, a heading to each part."""
+    parts = [
+        *map(_adherence, report.adherence),
+        _tokenizer(report.tokenizer),
+        _filling(report.filling),
+        _memorisation(report.memorisation),
+        _cost(report),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    ruler = ["-" * width for width in widths]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, ruler, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _adherence(found: Adherence) -> str:
+    count = found.model["all"].count
+    columns = [found.model, found.rebuilt or {}, found.truth]
+    rows = [
+        [name, *(percent(column[name]) if name in column else "none" for column in columns)]
+        for name in ATTRIBUTES
+        if name in found.model
+    ]
+    rows.append(["all, of the ceiling", percent(found.of_ceiling), "", ""])
+    title = f"### Follows the prompt: {found.cell} ({count} clips)"
+    return f"{title}\n\n{table(('right', 'model', 'ceiling', 'truth'), rows)}"
+
+
+def _tokenizer(found: Nearness | None) -> str:
+    if found is None:
+        return ""
+    row = [decibels(found.psnr), decibels(found.things), ratio(found.ssim)]
+    title = f"### Latents: unseen clips, encoded and decoded ({found.psnr.count} clips)"
+    return f"{title}\n\n{table(('PSNR, dB', 'PSNR of things, dB', 'SSIM'), [row])}"
+
+
+def _filling(found: Sequence[Filling]) -> str:
+    if not found:
+        return ""
+    rows = [row for task in found for row in _task_rows(task)]
+    title = f"### Fills canvases: unknown pixels against the rendered truth ({found[0].better.count} clips a task)"
+    head = ("task", "filled by", "PSNR, dB", "PSNR of things, dB", "SSIM", "model nearer than rule")
+    return f"{title}\n\n{table(head, rows)}"
+
+
+def _task_rows(found: Filling) -> list[list[str]]:
+    ways = {"model": found.model, **found.rules}
+    if found.ceiling is not None:
+        ways["ceiling"] = found.ceiling
+    return [
+        [
+            found.task if way == "model" else "",
+            way,
+            decibels(near.psnr),
+            decibels(near.things),
+            ratio(near.ssim),
+            percent(found.better) if way == "model" else "",
+        ]
+        for way, near in ways.items()
+    ]
+
+
+def _memorisation(found: Memorisation | None) -> str:
+    if found is None:
+        return ""
+    title = f"### Nearest of {found.training_clips} training clips ({found.nearer.count} clips)"
+    head = ("made clips, median", "unseen clips, median", "ratio", "made nearer than 99 in 100 unseen")
+    row = [f"{found.made:.2f}", f"{found.unseen:.2f}", ratio(found.ratio), percent(found.nearer)]
+    return f"{title}\n\n{table(head, [row])}"
+
+
+def _cost(report: Report) -> str:
+    cost, sampling = report.cost, report.spec.sampling
+    rows = [
+        ("seconds a clip", f"{cost.seconds:.2f} (median of {cost.runs}, one clip at a time)"),
+        ("network evaluations", f"{cost.evaluations} ({sampling.solver}, guidance {sampling.guidance:g})"),
+        ("parameters", f"{cost.parameters:,}"),
+        ("files", f"{cost.megabytes:.1f} MB"),
+        ("peak memory", f"{cost.peak_memory:.0f} MB"),
+        ("machine", f"{cost.machine.processor}, {cost.machine.cores} cores, {cost.machine.threads} threads"),
+        ("precision", f"{cost.machine.precision}, torch {cost.machine.torch}"),
+    ]
+    return f"### Cost\n\n{table(('what', 'how much'), rows)}"

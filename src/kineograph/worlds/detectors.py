@@ -1,0 +1,287 @@
+"""Read a clip of the world: which things it shows, how they look and move, on what ground and when.
+
+Knows the world (its backdrops, sprites and motions) but nothing of the clip's scene, and has no network. The
+backdrop is the nearest of the known ones. Things are found with matched filters: at every place, how much better
+does a sprite explain the pixels than the backdrop with its shadows and waves does? The one that explains most is
+taken out, and the search goes on in what is left.
+
+Legend: T frames, C sprites, h and w a grid of pooled pixels, colors scaled to [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange, reduce
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kineograph.worlds.backdrop import GROUND_PAINT, HORIZON, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds.motion import offsets
+from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES
+from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
+
+GRID, BACKDROP_GRID = 64, 32  # the grids' shorter sides
+GLANCE = 4  # frames in which all sprites are tried; the SHORTLIST of them is then tried in every frame
+SHORTLIST = 8
+MOST_THINGS = 3  # one more than the world shows, so that a wrong count comes out
+LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
+LEAST_SHARE = 0.1  # and of the squared error that the backdrop leaves there
+LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
+LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
+WAVE, SHADOW = 0.6, 0.42  # the most that waves and shadows cover
+BELIEF = 0.6  # in shadows: in full, they would pass for the shaded side of a white thing on snow
+STILL = 0.02  # root mean square deviation from the mean place, in fractions of the shorter side
+FACINGS = (1.0, -1.0)
+LOOKS = tuple(product(KINDS, SIZES, COLORS, FACINGS))
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedThing:
+    """One thing as seen. track: (T, 2) centre x, y in fractions of the frame, NaN where it isn't seen."""
+
+    kind: str
+    color: str
+    size: str
+    motion: str
+    track: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What a clip shows, the clearest thing first."""
+
+    things: tuple[DetectedThing, ...]
+    ground: str
+    time: str
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A clip on the grid, read as far as its backdrop."""
+
+    backdrop: Tensor  # (T, 3, h, w)
+    rest: Tensor  # (T, 3, h, w) what the backdrop leaves of the frames
+    ground: str
+    time: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Sighting:
+    """A sprite where it fits best in each frame."""
+
+    look: int
+    centre: Tensor  # (T, 2) column and row on the grid
+    cover: Tensor  # (T, h, w)
+    seen: Tensor  # (T,) bool
+
+
+def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0) -> list[Detection]:
+    """Read clips (N, T, H, W, 3) uint8 sRGB at `fps` frames per second, each by itself.
+
+    Things that leave no mark that a sprite explains are not reported, more than MOST_THINGS neither.
+    """
+    return [_detect(clip, fps) for clip in torch.as_tensor(clips)]
+
+
+def _detect(clip: Tensor, fps: float) -> Detection:
+    view = _view(clip)
+    weight = torch.ones_like(view.rest[:, 0])
+    things: list[DetectedThing] = []
+    while len(things) < MOST_THINGS and (sighting := _search(view, weight)):
+        things.append(_thing(view, sighting, fps))
+        weight = weight * (sighting.cover < 0.03)
+    return Detection(tuple(things), view.ground, view.time)
+
+
+# The backdrop
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    return rearrange(pixels, "n h w c -> n c h w").float() / 127.5 - 1
+
+
+def _grid(height: int, width: int, shorter: int) -> tuple[int, int]:
+    unit = min(height, width)
+    return round(height * shorter / unit), round(width * shorter / unit)
+
+
+def _pool(images: Tensor, grid: tuple[int, int]) -> Tensor:
+    return F.interpolate(images, grid, mode="area")
+
+
+def _soften(images: Tensor) -> Tensor:
+    """A small blur around the edges: half a pixel of misplacement, or a soft clip, costs a sprite less."""
+    for axis in (-1, -2):
+        images = (images.roll(1, axis) + 2 * images + images.roll(-1, axis)) / 4
+    return images
+
+
+@lru_cache(maxsize=8)
+def _backdrops(height: int, width: int, grid: tuple[int, int]) -> dict[tuple[str, str, int], Tensor]:
+    """Every backdrop (3, h, w), pooled from height x width pixels."""
+    places = list(product(GROUNDS, TIMES, range(VARIANTS)))
+    pictures = torch.stack([backdrop(*place, height, width) for place in places])
+    return dict(zip(places, _soften(_pool(_scaled(pictures), grid)), strict=True))
+
+
+def _view(clip: Tensor) -> _View:
+    _, height, width, _ = clip.shape
+    grid, small = _grid(height, width, GRID), _grid(height, width, BACKDROP_GRID)
+    frames = _soften(_pool(_scaled(clip), grid))
+    usual = _pool(frames, small).median(0).values
+    known = _backdrops(height, width, small)
+    # Things cover part of the backdrop: no pixel may count for more than a little.
+    misfit = (usual - torch.stack(list(known.values()))).abs().clamp(max=0.3).mean((1, 2, 3))
+    place = list(known)[int(misfit.argmin())]
+    behind = _backdrops(height, width, grid)[place]
+    ground, time, _ = place
+    behind = _under_waves_and_shadows(frames, behind, ground, time)
+    return _View(behind, frames - behind, ground, time)
+
+
+def _under_waves_and_shadows(frames: Tensor, behind: Tensor, ground: str, time: str) -> Tensor:
+    """The backdrop (3, h, w) as (T, 3, h, w), under whatever wave and shadow suit each pixel of the frames best."""
+    height = frames.shape[-2]
+    on_ground = ((torch.arange(height) + 0.5) / height > HORIZON)[:, None].float()
+    if GROUND_PAINT[ground].waves:
+        crest = torch.tensor(TIME_LIGHT[time].on_waves)[:, None, None] / 127.5 - 1 - behind
+        wave = ((frames - behind) * crest).sum(1, keepdim=True) / crest.square().sum(0)
+        behind = behind + (wave.clamp(0, WAVE) * on_ground) * crest
+    light, lit = frames + 1, behind + 1
+    shade = (light * lit).sum(1, keepdim=True) / lit.square().sum(-3, keepdim=True).clamp(min=1e-4)
+    shade = torch.maximum(shade, 1 - SHADOW * on_ground).clamp(max=1)
+    return (1 - BELIEF * (1 - shade)) * lit - 1
+
+
+# Things
+
+
+@lru_cache(maxsize=8)
+def _sprites(grid: tuple[int, int], time: str) -> Tensor:
+    """(C, 4, h, w) cover and premultiplied color of LOOKS, centred on the first pixel, wrapping around the edges."""
+    fine = 4
+    y, x = (_wrapped(length, fine) for length in grid)
+    light = torch.tensor(TIME_LIGHT[time].on_things)
+    own, shine = (
+        rearrange(c * light, "... c -> ... 1 c 1 1") for c in (torch.tensor(list(PALETTE.values())), 255)
+    )
+    sprites = []
+    for kind, size in product(KINDS, SIZES):
+        unit = EXTENTS[size] * min(grid)
+        u, v = torch.tensor(FACINGS)[:, None, None] * x / unit, y[:, None].expand(2, -1, 1) / unit
+        paint = SHAPES[kind].draw(u, v, torch.full((2, 1, 1), unit * fine))
+        cover, body, gloss = (part[:, None] for part in (paint.cover, paint.body, paint.gloss))
+        color = (own * body + shine * gloss).clamp(0, 255) / 127.5 - 1
+        layers = torch.cat([cover.expand(len(own), -1, -1, -1, -1), cover * color], 2)
+        sprites.append(
+            reduce(layers, "own facing c (h a) (w b) -> (own facing) c h w", "mean", a=fine, b=fine)
+        )
+    return _soften(torch.cat(sprites))
+
+
+def _wrapped(length: int, fine: int) -> Tensor:
+    """Places of `fine` points per pixel relative to the first pixel's centre, negative in the second half."""
+    place = (torch.arange(length * fine) + 0.5) / fine - 0.5
+    return (place + length / 2) % length - length / 2
+
+
+@lru_cache(maxsize=8)
+def _filters(grid: tuple[int, int], time: str) -> Tensor:
+    """(C, 9, h, w/2 + 1) spectra of what `_gains` needs to know of the sprites, plane by plane with `_evidence`."""
+    sprites = _sprites(grid, time)
+    cover, color = sprites[:, :1], sprites[:, 1:]
+    square = color.square().sum(1, keepdim=True)
+    planes = torch.cat([2 * color, -2 * cover, 2 * cover * color, -cover.square(), -square], 1)
+    return torch.fft.rfft2(planes).conj().resolve_conj()
+
+
+def _evidence(view: _View, weight: Tensor) -> Tensor:
+    """(T, 9, h, w/2 + 1) spectra of what `_gains` needs to know of the frames."""
+    behind, rest = view.backdrop, view.rest
+    cross, square = ((behind * other).sum(1, keepdim=True) for other in (rest, behind))
+    planes = torch.cat([rest, cross, behind, square, torch.ones_like(square)], 1)
+    return torch.fft.rfft2(weight[:, None] * planes)
+
+
+def _gains(evidence: Tensor, filters: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(C, T, h w) squared error that each sprite at each place explains beyond the backdrop.
+
+    A sprite of color s and cover a over a backdrop b leaves |rest - a (s - b)|² of the |rest|² that b leaves alone;
+    the weighted sum of the difference, expanded, is a correlation in each of nine planes.
+    """
+    spectrum = evidence[None, :, 0] * filters[:, None, 0]
+    for plane in range(1, evidence.shape[1]):
+        spectrum = torch.addcmul(spectrum, evidence[None, :, plane], filters[:, None, plane])
+    return torch.fft.irfft2(spectrum, s=grid).flatten(2)
+
+
+def _search(view: _View, weight: Tensor) -> _Sighting | None:
+    """The sprite that explains most, if any explains enough: a glance at all, then a close look at a few."""
+    frames, _, height, width = view.rest.shape
+    grid = (height, width)
+    filters, covers = _filters(grid, view.time), _sprites(grid, view.time)[:, 0]
+    area = covers.sum((1, 2))
+    evidence = _evidence(view, weight)
+    glance = torch.linspace(0, frames - 1, GLANCE).round().long()
+    # Which way a thing faces hardly matters at first: every other look faces right.
+    total = _gains(evidence[glance], filters[::2], grid).amax(2).sum(1)
+    if (total / area[::2]).max() < GLANCE * LEAST_GAIN / 8:
+        return None
+    near = 2 * total.topk(SHORTLIST).indices
+    near = torch.cat([near, near + 1])
+    gain, place = _gains(evidence, filters[near], grid).max(2)
+    best = int(gain.clamp(min=0).sum(1).argmax())
+    look, gain, place = int(near[best]), gain[best], place[best]
+    row, column = place // width, place % width
+    cover = torch.stack([covers[look].roll(at, (0, 1)) for at in zip(row.tolist(), column.tolist(), strict=True)])
+    seen = (gain > LEAST_GAIN * area[look]) & ((cover * weight).sum((1, 2)) > LEAST_SEEN * area[look])
+    unexplained = (cover * weight * view.rest.square().sum(1)).sum((1, 2))
+    if seen.float().mean() < LEAST_TIME or gain[seen].sum() < LEAST_SHARE * unexplained[seen].sum():
+        return None
+    return _Sighting(look, torch.stack([column, row], 1), cover, seen)
+
+
+def _thing(view: _View, sighting: _Sighting, fps: float) -> DetectedThing:
+    kind, size, color, _ = LOOKS[sighting.look]
+    height, width = view.rest.shape[2:]
+    centre = (sighting.centre + 0.5).masked_fill(~sighting.seen[:, None], torch.nan)
+    motion = _motion(centre / min(height, width), fps)
+    return DetectedThing(kind, color, size, motion, (centre / torch.tensor([width, height])).numpy())
+
+
+# Motion
+
+
+@lru_cache(maxsize=8)
+def _paths(frames: int, fps: float) -> tuple[tuple[str, ...], Tensor]:
+    """The motions' names and paths (P, T, 2), hops and circles in many phases, faster, slower and backwards."""
+    t = torch.arange(frames, dtype=torch.float64) / fps
+    phases = torch.arange(24, dtype=torch.float64) / 24
+    names, paths = [], []
+    for motion, tempo in product(range(len(MOTIONS)), (1.0, 0.85, 1.2, -0.85, -1.0, -1.2)):
+        periodic = MOTIONS[motion] in ("bounces", "circles")
+        if MOTIONS[motion] == "still" or (tempo != 1 and not periodic):
+            continue
+        path = offsets(torch.full(phases.shape, motion), tempo * t, phases)[: None if periodic else 1, :, :2]
+        names += [MOTIONS[motion]] * len(path)
+        paths.append(path.float())
+    return tuple(names), torch.cat(paths)
+
+
+def _motion(track: Tensor, fps: float) -> str:
+    """The motion whose path, moved and scaled, lies nearest to a track (T, 2) with NaN where nothing is known."""
+    seen = ~track.isnan().any(1)
+    place = track[seen] - track[seen].mean(0)
+    if not seen.any() or place.square().sum(1).mean().sqrt() < STILL:
+        return "still"
+    names, paths = _paths(len(track), fps)
+    paths = paths[:, seen] - paths[:, seen].mean(1, keepdim=True)
+    scale = (place * paths).sum((1, 2)) / paths.square().sum((1, 2)).clamp(min=1e-9)
+    misfit = (place - scale.clamp(0.3, 2)[:, None, None] * paths).square().sum((1, 2))
+    return names[int(misfit.argmin())]

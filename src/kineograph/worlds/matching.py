@@ -1,0 +1,45 @@
+"""Does a clip show what was said? Compares a description, attribute by attribute, with what was detected."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from kineograph.worlds.captions import Description, ThingDescription
+from kineograph.worlds.detectors import DetectedThing, Detection
+
+ATTRIBUTES = ("kind", "color", "size", "motion")
+
+
+def score(description: Description, detection: Detection) -> dict[str, bool]:
+    """Which of the named attributes are right, under the assignment of things that makes most of them right.
+
+    `kind`, `color`, `size`, `motion`, `ground` and `time` appear where the description names them, `count` where it
+    names any thing; `all` says whether everything that appears is right. A thing that was not found is wrong in
+    whatever is said of it.
+    """
+    verdicts = {}
+    if description.things:
+        verdicts["count"] = len(detection.things) == len(description.things)
+        verdicts |= _best_assignment(description.things, detection.things)
+    for name in ("ground", "time"):
+        if (said := getattr(description, name)) is not None:
+            verdicts[name] = said == getattr(detection, name)
+    return {**verdicts, "all": all(verdicts.values())}
+
+
+def _best_assignment(said: tuple[ThingDescription, ...], seen: tuple[DetectedThing, ...]) -> dict[str, bool]:
+    slots = range(max(len(said), len(seen)))
+    orders = permutations(slots, len(seen))
+    verdicts = (_compare(said, dict(zip(order, seen, strict=True))) for order in orders)
+    best = max(verdicts, key=lambda pairs: sum(right for _, right in pairs))
+    return {name: all(right for other, right in best if other == name) for name, _ in best}
+
+
+def _compare(said: tuple[ThingDescription, ...], seen: dict[int, DetectedThing]) -> list[tuple[str, bool]]:
+    """Each named attribute of each thing, and whether the thing seen in its slot has it."""
+    return [
+        (name, getattr(seen.get(slot), name, None) == value)
+        for slot, thing in enumerate(said)
+        for name in ATTRIBUTES
+        if (value := getattr(thing, name)) is not None
+    ]

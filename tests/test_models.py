@@ -1,0 +1,340 @@
+"""The contract that every family of models keeps, shown with tiny models made on the spot."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from tiny_models import CAPTIONS, CLIPS, FAMILIES, FPS, SIDE, WINDOW, shaken
+
+from kineograph import canvas as canvases
+from kineograph.errors import ModelError
+from kineograph.generation import fill, generate_batch
+from kineograph.models import MODELS
+from kineograph.models.diffusion import (
+    clean_groups,
+    draw_known,
+    fold_canvas,
+    partly_known,
+)
+from kineograph.models.family import Step
+from kineograph.request import Request
+from kineograph.sampling.noise import Noise
+from kineograph.sampling.settings import Sampling
+from kineograph.training.loop import TrainConfig, Trainer
+from kineograph.training.optim import OptimConfig
+from kineograph.video import Chunk, Video
+
+every_family = pytest.mark.parametrize("name", MODELS)
+
+
+def test_every_family_is_held_to_the_contract():
+    assert set(FAMILIES) == set(MODELS)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The folder of a model with random weights, by family."""
+    root = tmp_path_factory.mktemp("models")
+    for name, family in FAMILIES.items():
+        family.save(root / name, shaken(family.networks()))
+    return {name: root / name for name in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def models(folders):
+    return {name: MODELS[name].load(folder, torch.float32) for name, folder in folders.items()}
+
+
+def made(items):
+    """The frames of all chunks, which must follow one another without a gap, and the steps."""
+    items = list(items)
+    chunks = [item for item in items if isinstance(item, Chunk)]
+    ends = np.cumsum([0, *(len(chunk.frames) for chunk in chunks)])
+    assert [chunk.start for chunk in chunks] == ends[:-1].tolist()
+    return np.concatenate([chunk.frames for chunk in chunks]), [
+        item for item in items if isinstance(item, Step)
+    ]
+
+
+def frames_of(model, canvas, **fields):
+    fields = {"prompt": canvas.prompt or "a red ball", "steps": 2} | fields
+    return made(fill(canvas, Request(**fields), model))[0]
+
+
+def blank(frames=WINDOW, width=SIDE, height=SIDE, prompt="a red ball"):
+    return canvases.text_canvas(prompt, frames=frames, width=width, height=height, fps=FPS)
+
+
+# Learning
+
+
+@every_family
+def test_a_gradient_reaches_every_parameter_within_three_steps(name):
+    networks = FAMILIES[name].networks()
+    untouched = {id(parameter): path for path, parameter in networks.named_parameters()}
+    for learner, data, _ in FAMILIES[name].stages(networks):
+        for objective in learner.objectives:
+            moved = [parameter for _, parameter in objective.parameters()]
+            optimizer = torch.optim.SGD(moved, lr=0.01)
+            for step in range(3):
+                optimizer.zero_grad()
+                objective.loss(data.batch(step), torch.Generator().manual_seed(step))[0].backward()
+                reached = [p for p in moved if p.grad is not None and bool((p.grad != 0).any())]
+                untouched = {key: path for key, path in untouched.items() if key not in map(id, reached)}
+                optimizer.step()
+    assert not untouched.values()
+
+
+@every_family
+def test_four_clips_are_learnt_by_heart(name, tmp_path):
+    networks = FAMILIES[name].networks()
+    optim = OptimConfig(rate=4e-3, muon=("encoder", "decoder", "blocks"), weight_decay=0.0, warmup=10)
+    for number, (learner, data, steps) in enumerate(FAMILIES[name].stages(networks)):
+        config = TrainConfig(steps=steps, optim=optim, ema=0.97, checkpoint_every=steps)
+        trainer = Trainer(learner, data, config, tmp_path / f"stage {number}")
+        assert len(list(trainer.run())) == steps
+        learner.module.load_state_dict(trainer.ema.average.state_dict())
+    FAMILIES[name].save(tmp_path / "model", networks)
+    model = MODELS[name].load(tmp_path / "model")
+    videos = generate_batch([Request(caption, guidance=1.0) for caption in CAPTIONS], model)
+    error = np.stack([video.frames for video in videos]) - CLIPS.astype(float)
+    assert (error**2).mean() < 0.1 * CLIPS.astype(float).var()
+
+
+# Files
+
+
+@every_family
+def test_what_is_saved_is_what_is_loaded(name, folders, models, tmp_path):
+    FAMILIES[name].save(tmp_path / "again", models[name].networks)
+    again = MODELS[name].load(tmp_path / "again", torch.float32)
+    assert again.spec.weights_hash == models[name].spec.weights_hash
+    assert np.array_equal(frames_of(again, blank()), frames_of(models[name], blank()))
+
+
+@every_family
+def test_the_description_survives(name, models):
+    spec = models[name].spec
+    assert (spec.name, spec.family) == ("tiny", name)
+    assert (spec.width, spec.height, spec.window, spec.fps) == (SIDE, SIDE, WINDOW, FPS)
+    assert spec.abilities <= set(canvases.TASKS)
+    assert len(spec.weights_hash) == 64
+
+
+def rewrite(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    def damage(path: Path) -> None:
+        tensors = load_file(path)
+        change(tensors)
+        save_file(tensors, path)
+
+    return damage
+
+
+def first_matrix(tensors):
+    return next(key for key, value in tensors.items() if value.ndim > 1)
+
+
+DAMAGES = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "cut to its beginning": lambda path: path.write_bytes(path.read_bytes()[:5]),
+    "empty": lambda path: path.write_bytes(b""),
+    "noise": lambda path: path.write_bytes(bytes(range(256)) * 40),
+    "missing": Path.unlink,
+    "not a number": rewrite(lambda tensors: tensors[first_matrix(tensors)][0].fill_(torch.nan)),
+    "infinite": rewrite(lambda tensors: tensors[first_matrix(tensors)][0].fill_(torch.inf)),
+    "wrong shape": rewrite(
+        lambda tensors: tensors.update({(k := first_matrix(tensors)): tensors[k][1:].clone()})
+    ),
+    "a tensor short": rewrite(lambda tensors: tensors.pop(first_matrix(tensors))),
+    "a tensor long": rewrite(lambda tensors: tensors.update(more=torch.zeros(1))),
+}
+CONFIGS = {
+    "missing": Path.unlink,
+    "truncated": lambda path: path.write_text(path.read_text()[:-20]),
+    "a list": lambda path: path.write_text("[]"),
+    "a number": lambda path: path.write_text("3"),
+    "not text": lambda path: path.write_bytes(b"\xff\xfe{}"),
+    "incomplete": lambda path: path.write_text(json.dumps({"networks": {}, "family": "diffusion"})),
+    "of another version": lambda path: path.write_text(
+        path.read_text().replace('"networks": {', '"networks": {"x": 1,')
+    ),
+}
+
+
+def refusal(name, folder):
+    """The one sentence with which the model in `folder` is refused."""
+    with pytest.raises(ModelError) as refused:
+        MODELS[name].load(folder)
+    sentence = str(refused.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert ". " not in sentence
+    assert folder.name in sentence
+    return sentence
+
+
+@every_family
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_weights_are_refused(name, damage, folders, tmp_path):
+    for weights in sorted(folders[name].glob("*.safetensors")):
+        folder = shutil.copytree(folders[name], tmp_path / weights.stem)
+        DAMAGES[damage](folder / weights.name)
+        assert weights.name in refusal(name, folder)
+
+
+@every_family
+@pytest.mark.parametrize("damage", CONFIGS)
+def test_a_damaged_config_is_refused(name, damage, folders, tmp_path):
+    folder = shutil.copytree(folders[name], tmp_path / "damaged")
+    CONFIGS[damage](folder / "config.json")
+    assert "config" in refusal(name, folder)
+
+
+# Sampling
+
+
+@every_family
+def test_seed_and_prompt_decide_over_the_pixels(name, models):
+    one = frames_of(models[name], blank(), seed=5)
+    assert np.array_equal(one, frames_of(models[name], blank(), seed=5))
+    assert not np.array_equal(one, frames_of(models[name], blank(), seed=6))
+    assert not np.array_equal(one, frames_of(models[name], blank(prompt="a blue star"), seed=5))
+    assert one.std() > 10
+
+
+@every_family
+def test_a_clip_does_not_depend_on_the_others_in_its_batch(name, models):
+    requests = [Request(text, seed=seed, frames=WINDOW + 4, steps=3) for seed, text in enumerate(CAPTIONS)]
+    together = generate_batch(requests, models[name])
+    for request, video in zip(requests, together, strict=True):
+        (alone,) = generate_batch([request], models[name])
+        assert np.abs(alone.frames.astype(int) - video.frames).max() <= 1
+
+
+@every_family
+def test_nor_on_what_is_known_of_the_others(name, models):
+    model, noises = models[name], [Noise(seed) for seed in range(3)]
+    prompts = [replace(TASKS[task], prompt="a red ball") for task in ("text", "image", "inpainting")]
+
+    def clips(chosen):
+        conditions = model.condition([prompts[i] for i in chosen])
+        items = model.sample(conditions, [noises[i] for i in chosen], Sampling(3, 2.0))
+        (chunks,) = (model.decode(item) for item in items if not isinstance(item, Step))
+        return [chunk.frames.astype(int) for chunk in chunks]
+
+    for number, clip in enumerate(clips([0, 1, 2])):
+        assert np.abs(clip - clips([number])[0]).max() <= 1
+
+
+FOOTAGE = Video(CLIPS[0], FPS)
+BOX = np.zeros(CLIPS[0].shape[:3], bool)
+BOX[:, 8:20, 8:24] = True
+TASKS = {
+    "text": blank(),
+    "image": canvases.keyframes_canvas("", {0: CLIPS[0, 0]}, frames=WINDOW, fps=FPS),
+    "keyframes": canvases.keyframes_canvas("", {0: CLIPS[0, 0], 20: CLIPS[0, 12]}, frames=21, fps=FPS),
+    "prediction": canvases.continue_canvas("", FOOTAGE, 9),
+    "precede": canvases.precede_canvas("", FOOTAGE, 9),
+    "interpolation": canvases.interpolation_canvas("", FOOTAGE, 2),
+    "inpainting": canvases.inpainting_canvas("", FOOTAGE, BOX),
+}
+
+
+@every_family
+@pytest.mark.parametrize("task", canvases.TASKS)
+def test_known_pixels_are_kept(name, task, models):
+    canvas = TASKS[task]
+    if task not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't do {task}")
+    frames = frames_of(models[name], canvas)
+    assert frames.shape == canvas.frames.shape
+    assert np.array_equal(frames[canvas.known], canvas.frames[canvas.known])
+
+
+@every_family
+def test_known_pixels_steer_the_rest(name, models):
+    if "keyframes" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't do keyframes")
+    pictures = [canvases.keyframes_canvas("", {6: CLIPS[clip, 0]}, frames=WINDOW, fps=FPS) for clip in (0, 1)]
+    one, other = (frames_of(models[name], canvas) for canvas in pictures)
+    assert not np.array_equal(one[:6], other[:6])
+    assert not np.array_equal(one[7:], other[7:])
+
+
+@every_family
+@settings(max_examples=8, deadline=None)
+@given(length=st.integers(1, 3 * WINDOW))
+def test_clips_of_any_length_have_that_length(name, length, models):
+    frames, steps = made(fill(blank(length), Request("a red ball", steps=1), models[name]))
+    assert len(frames) == length
+    assert [step.done for step in steps] == list(range(1, steps[-1].total + 1))
+    assert len({step.total for step in steps}) == 1
+
+
+@every_family
+def test_a_longer_clip_begins_like_a_shorter_one(name, models):
+    long, short = (frames_of(models[name], blank(length)) for length in (3 * WINDOW, WINDOW))
+    assert np.array_equal(long[:WINDOW], short)
+
+
+@every_family
+@pytest.mark.parametrize("size", [(16, 16), (18, 26), (32, 20)])
+def test_smaller_sizes(name, size, models):
+    width, height = size
+    assert frames_of(models[name], blank(17, width, height)).shape == (17, height, width, 3)
+
+
+@every_family
+def test_what_is_wholly_known_costs_no_evaluation(name, models):
+    nothing = np.zeros_like(BOX)
+    frames, steps = made(
+        fill(canvases.inpainting_canvas("", FOOTAGE, nothing), Request("a", steps=2), models[name])
+    )
+    assert np.array_equal(frames, FOOTAGE.frames)
+    assert steps == []
+
+
+@every_family
+def test_continuing_known_windows_costs_only_the_new_ones(name, models):
+    footage = Video(np.concatenate([CLIPS[0], CLIPS[0, ::-1]]), FPS)
+    _, steps = made(fill(canvases.continue_canvas("", footage, 4), Request("a", steps=2), models[name]))
+    _, whole = made(fill(blank(len(footage) + 4), Request("a", steps=2), models[name]))
+    assert 0 < steps[-1].done == steps[-1].total < whole[-1].total
+
+
+# The canvas on the latent grid
+
+masks = st.integers(0, 2**32).map(
+    lambda seed: draw_known((6, WINDOW, 16, 32), torch.Generator().manual_seed(seed))
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(masks)
+def test_a_canvas_enters_without_loss(known):
+    frames = torch.rand(*known.shape[:2], 3, *known.shape[2:]) * 2 - 1
+    folded = fold_canvas(frames, known)
+    assert folded.shape == (6, 4, 1, 2, 4096)
+    cells = folded.reshape(6, 4, 1, 2, 4, 4, 16, 16)  # b t h w, then frame, channel, row, column
+    pixels = cells.permute(0, 1, 4, 5, 2, 6, 3, 7).reshape(6, 16, 4, 16, 32)[:, 3:]
+    assert torch.equal(pixels[:, :, 3].bool(), known)
+    assert torch.equal(pixels[:, :, :3], frames * known[:, :, None])
+
+
+@settings(max_examples=20, deadline=None)
+@given(masks)
+def test_what_is_known_is_clean_or_on_the_canvas_and_never_both(known):
+    clean = clean_groups(known)
+    frames = clean.repeat_interleave(4, dim=1)[:, 3:, None, None].expand_as(known)
+    rest = partly_known(known, clean)
+    assert torch.equal(frames | rest, known)
+    assert not (frames & rest).any()
+    assert torch.equal(clean, clean.int().cumprod(dim=1).bool())  # never after a group that is not

@@ -1,0 +1,108 @@
+"""Laws of the vocabulary and the caption encoder."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kineograph.text.encoder import TextConfig, TextEncoder
+from kineograph.text.pretrain import AttributeObjective
+from kineograph.text.vocabulary import PAD, RESERVED, UNKNOWN, Vocabulary, split
+from kineograph.worlds.captions import words
+
+WORLD = Vocabulary(tuple(words()))
+known_words = st.lists(st.sampled_from(WORLD.words), max_size=40)
+
+
+@given(known_words, st.integers(1, 40))
+def test_numbers_name_the_words_again(chosen, length):
+    numbers = WORLD.encode(" ".join(chosen), length)
+    assert len(numbers) == length
+    assert [WORLD.words[n - RESERVED] for n in numbers if n != PAD] == chosen[:length]
+
+
+@given(known_words, st.integers(1, 40))
+def test_padding_comes_last_and_alone(chosen, length):
+    numbers = WORLD.encode(" ".join(chosen), length)
+    assert numbers[len(chosen) :] == [PAD] * max(0, length - len(chosen))
+    assert PAD not in numbers[: len(chosen)]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from([*WORLD.words, "zeppelin", "quokka"]), max_size=12))
+def test_unknown_words_are_named_once_and_in_order(chosen):
+    unknown = WORLD.unknown(" ".join(chosen))
+    assert unknown == list(dict.fromkeys(word for word in chosen if word in ("zeppelin", "quokka")))
+    numbers = WORLD.encode(" ".join(chosen), 12)
+    assert [n == UNKNOWN for n in numbers[: len(chosen)]] == [word in unknown for word in chosen]
+
+
+@given(st.text(max_size=60))
+def test_any_text_can_be_encoded(text):
+    numbers = WORLD.encode(text, 32)
+    assert len(numbers) == 32
+    assert all(0 <= n < len(WORLD) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("caption", "parts"),
+    [
+        ("", []),
+        ("A small, RED ball!", ["a", "small", "red", "ball"]),
+        ("a well-known artist's cat", ["a", "well-known", "artist's", "cat"]),
+        ("ein großer Bär über 3 Bäume", ["ein", "grosser", "bär", "über", "3", "bäume"]),
+    ],
+)
+def test_punctuation_and_case_only_separate(caption, parts):
+    assert split(caption) == parts
+
+
+def test_a_vocabulary_of_captions_knows_them():
+    captions = ["a red ball", "A blue box, still"]
+    vocabulary = Vocabulary.of(captions)
+    assert vocabulary.words == ("a", "ball", "blue", "box", "red", "still")
+    assert not any(vocabulary.unknown(caption) for caption in captions)
+    assert len(vocabulary) == len(vocabulary.words) + RESERVED
+
+
+# The encoder
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return TextEncoder(TextConfig(len(WORLD), length=8, width=16, depth=2, heads=2))
+
+
+def encode(encoder, *captions):
+    with torch.inference_mode():
+        return encoder(torch.tensor([WORLD.encode(caption, 8) for caption in captions]))
+
+
+def test_one_vector_a_token_whatever_else_is_in_the_batch(encoder):
+    alone, together = encode(encoder, "a red ball"), encode(encoder, "a blue box", "a red ball", "")
+    assert alone.shape == (1, 8, 16)
+    assert torch.allclose(alone[0], together[1], atol=1e-5)
+
+
+def test_the_order_of_the_words_matters(encoder):
+    one, other = encode(encoder, "red ball blue box", "blue ball red box").mean(dim=1)
+    assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_attributes_can_be_learnt():
+    torch.manual_seed(0)
+    captions = [f"a {color} {kind}" for color in ("red", "blue") for kind in ("ball", "box")]
+    batch = {
+        "caption": torch.tensor([WORLD.encode(caption, 8) for caption in captions]),
+        "labels": torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]),
+    }
+    objective = AttributeObjective(TextEncoder(TextConfig(len(WORLD), 8, 16, 1, 2)), [2, 2])
+    optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=0.01)
+    for _ in range(60):
+        loss, figures = objective.loss(batch, torch.Generator())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert figures["right"] == 1
+    assert loss < 0.1

@@ -1,0 +1,105 @@
+"""Tiny models of every family, made on the spot, and four clips to train them on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kineograph.models import diffusion
+from kineograph.models.denoiser import DenoiserConfig
+from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
+from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
+from kineograph.text.vocabulary import Vocabulary
+from kineograph.training.loop import Objective
+
+SIDE, WINDOW, FPS = 32, 13, 8.0
+CAPTIONS = ("a red ball", "a green box", "a blue star", "a white ring")
+COLORS = ((220, 40, 30), (40, 190, 60), (40, 70, 220), (230, 230, 230))
+
+
+def moving_squares() -> tuple[np.ndarray, np.ndarray]:
+    """Four clips (4, T, H, W, 3) of a square on its way over a gradient, and where it is (4, T, H, W)."""
+    frames = np.zeros((4, WINDOW, SIDE, SIDE, 3), np.uint8)
+    frames[:] = np.linspace(40, 120, SIDE)[:, None, None]
+    focus = np.zeros(frames.shape[:4], np.uint8)
+    for clip, color in enumerate(COLORS):
+        for t in range(WINDOW):
+            x, y = ((t, 4), (WINDOW - t, 14), (10, t), (t, t))[clip]
+            square = (clip, t, slice(y, y + 12), slice(x, x + 12))
+            frames[square], focus[square] = color, 1
+    return frames, focus
+
+
+CLIPS, FOCUS = moving_squares()
+
+
+@dataclass
+class Learner:
+    module: nn.Module
+    objectives: list[Objective]
+    hot: tuple[nn.Module, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The same batch at every step."""
+
+    values: dict[str, torch.Tensor]
+
+    def batch(self, step: int) -> dict[str, torch.Tensor]:
+        return self.values
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the tests make, train and save a tiny model. `stages` are trained one after another, in steps."""
+
+    networks: Callable[[], nn.Module]
+    stages: Callable[[Any], Iterator[tuple[Learner, Repeated, int]]]
+    save: Callable[[Path, Any], None]
+
+
+def diffusion_networks() -> DiffusionNetworks:
+    torch.manual_seed(0)
+    tokenizer = TokenizerConfig(16, (32, 32, 32), (1, 1, 1), (1, 1, 1))
+    denoiser = DenoiserConfig(
+        16, (4, 2, 2), canvas_width=4, text_width=16, width=48, hidden=64, depth=2, heads=2
+    )
+    words = Vocabulary.of(CAPTIONS).words
+    return DiffusionNetworks(DiffusionConfig(words, tokenizer, denoiser, text_length=6, fps=FPS))
+
+
+def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Repeated, int]]:
+    frames, tokenizer = torch.from_numpy(CLIPS), networks.tokenizer
+    clips = {"frames": frames, "focus": torch.from_numpy(FOCUS)}
+    yield Learner(tokenizer, [TokenizerObjective(tokenizer)]), Repeated(clips), 200
+    with torch.no_grad():
+        raw, _ = tokenizer.posterior(to_signal(frames))
+        tokenizer.latent_mean.copy_(raw.mean(dim=(0, 1, 3, 4)))
+        tokenizer.latent_std.copy_(raw.std(dim=(0, 1, 3, 4)))
+        latents = tokenizer.encode(to_signal(frames))
+    vocabulary = Vocabulary(networks.config.words)
+    caption = torch.tensor([vocabulary.encode(text, networks.config.text_length) for text in CAPTIONS])
+    values = {"latents": latents.repeat(4, 1, 1, 1, 1), "caption": caption.repeat(4, 1), "frames": frames}
+    flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
+    yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
+
+
+def save_diffusion(folder: Path, networks: DiffusionNetworks) -> None:
+    diffusion.save(folder, networks, diffusion.spec_of("tiny", networks.config))
+
+
+def shaken(networks: nn.Module) -> nn.Module:
+    """Random weights everywhere: at its start a network may ignore what it is given."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in networks.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
+    return networks
+
+
+FAMILIES = {"diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion)}
