@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from kineograph import __version__
 from kineograph.cli import models, worlds
+from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
 from kineograph.errors import KineographError
 
@@ -22,6 +23,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(generate)
+app.command(evaluate)
 app.command(models.app, name="models")
 app.command(worlds.app, name="worlds")
 

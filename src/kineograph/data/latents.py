@@ -20,7 +20,10 @@ def clips_of(shards: Shards, part: int = 64) -> Iterator[tuple[dict[str, Tensor]
     """The clips that already lie in shards, `part` at a time."""
     for start in range(0, len(shards), part):
         chosen = range(start, min(start + part, len(shards)))
-        yield {"frames": torch.stack([shards.clip(i, "frames") for i in chosen])}, [shards.captions[i] for i in chosen]
+        yield (
+            {"frames": torch.stack([shards.clip(i, "frames") for i in chosen])},
+            [shards.captions[i] for i in chosen],
+        )
 
 
 @torch.inference_mode()
@@ -57,7 +60,14 @@ class FlowBatches:
     """
 
     def __init__(
-        self, latents: Shards, clips: Shards, vocabulary: Vocabulary, length: int, batch: int, canvas: int, seed: int
+        self,
+        latents: Shards,
+        clips: Shards,
+        vocabulary: Vocabulary,
+        length: int,
+        batch: int,
+        canvas: int,
+        seed: int,
     ) -> None:
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
         self.latents = torch.stack([latents.clip(i, "latents") for i in range(len(latents))])

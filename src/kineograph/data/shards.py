@@ -1,21 +1,21 @@
 """Shards: clips as tensors in safetensors files, captions beside them, random access by clip.
 
-    DIR/index.json            {"fps": 8.0, "shards": [{"file": "clips-00000.safetensors", "count": 256}, …]}
-    DIR/clips-00000.safetensors   one tensor a field, first axis the clip: frames, focus, latents …
-    DIR/captions.jsonl        one JSON string a clip, in order
+DIR/clips-00000.safetensors   one tensor a field, first axis the clip: frames, focus, latents …
+DIR/captions.jsonl            one JSON string a clip, in order
+DIR/index.json                {"fps": 8.0, "shards": [{"file": "clips-00000.safetensors", "count": 256}, …]}
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,6 +23,9 @@ from kineograph.errors import DataError
 from kineograph.sampling.noise import Noise
 
 INDEX = "index.json"
+CAPTIONS = "captions.jsonl"
+
+Parts = Iterable[tuple[Mapping[str, Tensor], list[str]]]
 
 
 class Shards:
@@ -35,20 +38,27 @@ class Shards:
             self.fps = float(index["fps"])
             self._files = [folder / shard["file"] for shard in index["shards"]]
             self._ends = list(accumulate(int(shard["count"]) for shard in index["shards"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"'{folder.name}' is not a finished folder of shards: make it again.") from error
+        if not len(self):
+            raise DataError(f"'{folder.name}' holds no clips: make it again.")
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     @cached_property
     def captions(self) -> list[str]:
-        lines = (self.folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (self.folder / CAPTIONS).read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
     @cached_property
     def _open(self) -> list[safe_open]:
-        return [safe_open(path, framework="pt") for path in self._files]
+        try:
+            return [safe_open(path, framework="pt") for path in self._files]
+        except (OSError, SafetensorError) as error:
+            raise DataError(
+                f"A shard of '{self.folder.name}' is missing or damaged: make it again."
+            ) from error
 
     def clip(self, index: int, field: str) -> Tensor:
         """One field of one clip, read from disk."""
@@ -61,22 +71,43 @@ class Shards:
         return list(self._open[0].keys())
 
 
-def write(folder: Path, parts: Iterable[tuple[Mapping[str, Tensor], list[str]]], fps: float) -> Shards:
-    """Write (fields, captions) parts, one shard each, into `folder`; the index comes last, so that a folder
-    without one is unfinished. Parts that an interrupted run has already written are written again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = []
-    with (folder / "captions.jsonl").open("w", encoding="utf-8") as captions:
-        for number, (fields, texts) in enumerate(parts):
-            name = f"clips-{number:05d}.safetensors"
-            assert all(len(value) == len(texts) for value in fields.values())
-            save_file({k: v.contiguous() for k, v in fields.items()}, folder / name)
+def write(folder: Path, parts: Parts, fps: float) -> Shards:
+    """Write all of `writing`."""
+    for _ in writing(folder, parts, fps):
+        pass
+    return Shards(folder)
+
+
+def writing(folder: Path, parts: Parts, fps: float) -> Iterator[int]:
+    """Write (fields, captions) parts, one shard each, into `folder`; yields the number of clips so far.
+
+    The index comes last, so that a folder without one is unfinished. What an interrupted run has already
+    written is written again.
+    """
+    shards: list[dict[str, str | int]] = []
+    count = 0
+    for number, (fields, texts) in enumerate(parts):
+        assert all(len(value) == len(texts) for value in fields.values())
+        if not number:
+            _start(folder)
+        name = f"clips-{number:05d}.safetensors"
+        save_file({k: v.contiguous() for k, v in fields.items()}, folder / name)
+        with (folder / CAPTIONS).open("a", encoding="utf-8") as captions:
             captions.writelines(json.dumps(text) + "\n" for text in texts)
-            shards.append({"file": name, "count": len(texts)})
+        shards.append({"file": name, "count": len(texts)})
+        count += len(texts)
+        yield count
+    assert shards, "there is nothing to write"
     aside = folder / f".{INDEX}.part"
     aside.write_text(json.dumps({"fps": fps, "shards": shards}))
     aside.rename(folder / INDEX)
-    return Shards(folder)
+
+
+def _start(folder: Path) -> None:
+    """Make the folder, or remove what an interrupted run left in it and what would mislead a reader."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in (*folder.glob(".tmp*"), folder / INDEX, folder / CAPTIONS):
+        leftover.unlink(missing_ok=True)
 
 
 def order(count: int, epoch: int, seed: int) -> Tensor:

@@ -62,7 +62,9 @@ def labels_of(text: str) -> list[int]:
 class CaptionBatches:
     """Captions of training scenes as numbers, with what they name as labels, by step."""
 
-    def __init__(self, vocabulary: Vocabulary, length: int, batch: int, count: int = 20_000, seed: int = 7) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, length: int, batch: int, count: int = 20_000, seed: int = 7
+    ) -> None:
         captions = captions_of(training_scenes(count, seed), seed)
         self.caption = torch.tensor([vocabulary.encode(text, length) for text in captions])
         self.labels = torch.tensor([labels_of(text) for text in captions])

@@ -1,7 +1,7 @@
 """Does the model show what the prompt says? Detectors read its clips, and the same detectors set the ceiling.
 
-The ceiling is what they read from rebuilt clips: the rendered truth of the same scenes, into latents and back.
-No generator can show more than its latents hold, so what a model reaches is told as a share of that as well.
+The ceiling is what they read from rebuilt clips: the rendered truth of the same scenes, into latents and
+back. No generator shows more than its latents hold, so what a model reaches is told as a share of that too.
 """
 
 from __future__ import annotations

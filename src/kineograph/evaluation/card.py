@@ -2,14 +2,148 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 from kineograph.canvas import TASKS
+from kineograph.evaluation.adherence import Adherence
 from kineograph.evaluation.facts import Facts
+from kineograph.evaluation.filling import TASKS as FILLED
 from kineograph.evaluation.report import Report, percent, table, tables
 from kineograph.models.family import Spec
 from kineograph.worlds.captions import VALUES
 from kineograph.worlds.holdout import HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION
+
+SHEET, CURVES = "sheet.png", "curves.png"
+
+
+def card(report: Report, pictures: Sequence[str] = ()) -> str:
+    """The card in Markdown; `pictures` are those of SHEET and CURVES that lie beside it."""
+    parts = [
+        _head(report),
+        f"![Clips of fixed prompts, a row each]({SHEET})" if SHEET in pictures else "",
+        _abilities(report.spec),
+        _training(report.facts),
+        f"![Learning curves]({CURVES})" if CURVES in pictures else "",
+        _limits(report),
+        _vocabulary(report.spec),
+        _reading(report),
+        tables(report),
+        _again(report),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _head(report: Report) -> str:
+    spec, cost = report.spec, report.cost
+    return f"""# {spec.name}
+
+A {spec.family} model with {cost.parameters / 1e6:.1f} million parameters in {cost.megabytes:.1f} MB.
+It makes {spec.window} frames of {spec.width}x{spec.height} pixels at {spec.fps:g} frames per second.
+A clip takes {cost.seconds:.2f} seconds on {cost.machine.processor} with {cost.machine.threads} threads.
+Its weights have the SHA-256 `{spec.weights_hash[:16]}…`."""
+
+
+def _abilities(spec: Spec) -> str:
+    lines = [f"- **{name}**: {what}." for name, what in TASKS.items() if name in spec.abilities]
+    return "\n".join(
+        ["## What it can do", "", *lines, "", "Longer clips are rolled out, a window at a time."]
+    )
+
+
+def _training(facts: Facts | None) -> str:
+    if facts is None:
+        return "## What it learnt from\n\nNot known: no `training.json` lies beside its weights."
+    rows = [
+        [s.name, f"{s.minutes:.1f}", f"{s.steps:,}", f"{s.clips_per_second:.1f}", _end(s.curve, s.metric)]
+        for s in facts.stages
+    ]
+    stages = table(("stage", "minutes", "steps", "clips a second", "at the end"), rows) if rows else ""
+    return f"""## What it learnt from
+
+Clips of this project's rendered world, drawn from seed {facts.seed}, with captions by its grammar.
+{facts.clips:,} of them were kept as pixels, {facts.latents:,} in all as latents.
+There is no recorded footage, no person and nothing of anybody else's among them.
+It was trained by the preset `{facts.preset}` on {facts.machine}.
+
+{stages}""".rstrip()
+
+
+def _end(curve: Sequence[Sequence[float]], metric: str) -> str:
+    return f"{metric} {curve[-1][1]:g}" if curve else ""
+
+
+def _limits(report: Report) -> str:
+    lines = [
+        "It knows only its world: "
+        + "; ".join(f"{name}: {', '.join(values)}" for name, values in VALUES.items())
+        + ".",
+        "It shows one or two things. It passes over words that are not in its vocabulary.",
+        f"{report.spec.width}x{report.spec.height} pixels is the largest that it makes.",
+        "How far clips drift that are longer than one window is not measured here.",
+        *map(_weakest, report.adherence),
+    ]
+    return "\n".join(["## What it can't do", "", *(f"- {line}" for line in lines)])
+
+
+def _weakest(found: Adherence) -> str:
+    """The attribute of a cell that is wrong most often."""
+    named = {name: figure for name, figure in found.model.items() if name != "all"}
+    name = min(named, key=lambda name: named[name].value)
+    return f"With {found.cell} it is weakest in the {name}: {percent(named[name])} right."
+
+
+def _vocabulary(spec: Spec) -> str:
+    return f"## Vocabulary\n\n{' '.join(spec.vocabulary)}" if spec.vocabulary else ""
+
+
+def _reading(report: Report) -> str:
+    colors, motions = (
+        ", ".join(" ".join(pair) for pair in sorted(pairs))
+        for pairs in (HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION)
+    )
+    known = "; ".join(f"{task.task}: {FILLED[task.task].known}" for task in report.filling)
+    sampling = report.spec.sampling
+    return f"""## Figures
+
+All were measured at one setting, the default: {sampling.steps} {sampling.solver} steps, guidance \
+{sampling.guidance:g}.
+In brackets stands the interval that holds the figure 95 times in 100.
+
+**Follows the prompt.** Each clip is made from a caption that names everything. Detectors read the clip.
+An attribute counts as right if it is right for every thing. `all` needs every attribute to be right.
+`truth` is what the detectors read from the rendered scene, `ceiling` from that scene's decoded latents.
+Held-out combinations, which no training clip shows: {colors}; {motions}.
+
+**Fills canvases.** Some pixels of a rendered clip are known, and the caption is given.
+What is known: {known}.
+PSNR is of the mean squared error over the unknown pixels of all clips, and over those that show a thing.
+`hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
+There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
+
+**Nearest training clip.** Distances of clips as five frames of 16x16 pixels, in levels of 0 to 255.
+A model that repeats its training has a ratio far below 1. Unseen clips are rendered from the same scenes.
+One clip in 100 is nearer than 99 in 100 unseen ones by chance."""
+
+
+def _again(report: Report) -> str:
+    return f"""## Print these figures again
+
+    kineo evaluate {report.spec.name}
+
+Scenes are drawn from seed {report.scene_seed}, which no training uses; the i-th clip has the random seed i.
+This took {report.minutes:.0f} minutes with kineograph {report.version}."""
+
+
+def plot_curves(facts: Facts, path: Path) -> None:
+    """Draw the learning curve of each stage as an image; needs matplotlib."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(facts.stages), 3), layout="constrained")
+    for axes, stage in zip(
+        figure.subplots(1, len(facts.stages), squeeze=False)[0], facts.stages, strict=True
+    ):
+        axes.plot(*zip(*stage.curve, strict=True))
+        axes.set(title=stage.name, xlabel="step", ylabel=stage.metric)
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)

@@ -37,9 +37,9 @@ class Machine:
 class Cost:
     """One clip by itself at the model's own setting. `seconds` is the median of `runs` after a first one.
 
-    `evaluations` counts the sampler's steps through the network; each runs it with and without the prompt where
-    guidance acts. `peak_memory` is the most that the process has held so far, in megabytes: on a GPU that of
-    the GPU. `parameters` counts all numbers in the weights, `megabytes` their files.
+    `evaluations` counts the sampler's steps through the network; each runs it with and without the prompt
+    where guidance acts. `peak_memory` is the most that the process has held so far, in megabytes: on a GPU
+    that of the GPU. `parameters` counts all numbers in the weights, `megabytes` their files.
     """
 
     seconds: float

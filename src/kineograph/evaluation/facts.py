@@ -1,8 +1,8 @@
 """Facts of a model's training, kept beside its weights as `training.json`, from which its card is written.
 
-    {"preset": "playground", "clips": 4096, "seed": 1, "machine": "2 cores of …",
-     "stages": [{"name": "tokenizer", "minutes": 28.0, "steps": 2100, "clips_per_second": 10.0,
-                 "metric": "psnr", "curve": [[0, -3.3], …, [2099, 31.2]]}, …]}
+{"preset": "playground", "clips": 4096, "latents": 40960, "seed": 1, "machine": "2 cores of …",
+ "stages": [{"name": "tokenizer", "minutes": 28.0, "steps": 2100, "clips_per_second": 10.0,
+             "metric": "psnr", "curve": [[0, -3.3], …, [2099, 31.2]]}, …]}
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POINTS = 60  # of a learning curve
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run. `curve` holds (step, value) points of `metric`, each the mean of the steps around it."""
+    """One training run. `curve` holds (step, value) points of `metric`, means over the steps around them."""
 
     name: str
     minutes: float
@@ -36,10 +36,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Facts:
-    """How a model was trained: `clips` of the rendered world drawn from `seed`, kept as frames, and `machine`."""
+    """How a model was trained on the rendered world.
+
+    `clips` were drawn from `seed` and kept as pixels; `latents`, these among them, is how many there were in
+    all. `machine` says in words where it was.
+    """
 
     preset: str
     clips: int
+    latents: int
     seed: int
     machine: str
     stages: tuple[Stage, ...] = ()
@@ -63,12 +68,11 @@ def read(folder: Path) -> Facts | None:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return from_dict(Facts, values)
     except (OSError, ValueError, AttributeError, RequestError) as error:
-        raise ModelError(f"'{path}' is damaged ({error}): get the model again or delete this file.") from error
+        raise ModelError(f"'{path}' is damaged: get the model again or delete this file.") from error
 
 
 def stage_of(name: str, log: Path, batch: int, metric: str) -> Stage:
-    """A stage from the log that its training wrote (JSON lines with `step`, `seconds`, metrics), `batch` clips a
-    step.
+    """A stage of `batch` clips a step from its log: lines of JSON with `step`, `seconds` and metrics.
 
     Raises:
         TrainingError: the log is empty or lacks the metric.
@@ -78,7 +82,8 @@ def stage_of(name: str, log: Path, batch: int, metric: str) -> Stage:
         raise TrainingError(f"'{log}' holds no {metric}: give the log of a training that has begun.")
     seconds, steps = lines[-1]["seconds"], lines[-1]["step"] + 1
     curve = _thinned([line["step"] for line in lines], [line[metric] for line in lines])
-    return Stage(name, round(seconds / 60, 1), steps, round(steps * batch / max(seconds, 1e-9), 1), metric, curve)
+    rate = round(steps * batch / max(seconds, 1e-9), 1)
+    return Stage(name, round(seconds / 60, 1), steps, rate, metric, curve)
 
 
 def _thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[tuple[float, ...], ...]:

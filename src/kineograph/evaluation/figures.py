@@ -1,4 +1,4 @@
-"""Figures: a value with the number of clips that it rests on and the interval that holds it 95 times in 100."""
+"""Figures: a value with its 95% interval and the number of clips that it rests on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def share(right: int, count: int) -> Figure:
 
 
 def bootstrap(statistic: Callable[[Values], float], values: Values) -> Figure:
-    """`statistic` of values (N, …), one row a clip, with the percentile interval of 1,000 resamples of the rows.
+    """`statistic` of values (N, …), a row for each clip, with the percentile interval of 1,000 resamples.
 
     Efron & Tibshirani 1993, chapter 13. The same values give the same interval.
     """

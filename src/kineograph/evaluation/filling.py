@@ -95,7 +95,8 @@ def _mixed(values: Frames, known: Mask) -> Frames:
     at = np.flatnonzero(known)
     assert len(at), "nothing is known"
     weights = np.stack([np.interp(np.arange(len(known)), at, one) for one in np.eye(len(at))], axis=1)
-    return np.rint(np.tensordot(weights, values[at], axes=1)).astype(np.uint8)
+    mixed: Frames = np.rint(np.tensordot(weights, values[at], axes=1)).astype(np.uint8)
+    return mixed
 
 
 def _filled(canvas: Canvas, frames: Frames) -> Frames:
@@ -128,8 +129,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Nearness:
-    """How near to the truth. PSNR in dB of the mean squared error over all clips' unknown pixels, and over those
-    of them that show a thing; mean SSIM of the frames that weren't wholly known."""
+    """How near to the truth.
+
+    PSNR in dB of the mean squared error over all clips' unknown pixels, and over those of them that show a
+    thing; mean SSIM of the frames that weren't wholly known.
+    """
 
     psnr: Figure
     things: Figure
@@ -138,7 +142,7 @@ class Nearness:
 
 @dataclass(frozen=True)
 class Filling:
-    """One task: the model, the trivial rules by name, and the truth rebuilt from latents, which is the ceiling.
+    """One task: the model, the trivial rules by name, and as ceiling the truth rebuilt from latents.
 
     `better` is the share of clips whose unknown pixels the model fills nearer than the best of the rules.
     """
@@ -154,12 +158,11 @@ class Filling:
 Row = tuple[float, float, float, float, float]  # squared error and its count, the same of things, SSIM
 
 
-def compare(made: Frames, truth: Frames, canvas: Canvas, things: Mask) -> Row:
-    """One clip (T, H, W, 3) against the truth wherever its canvas is unknown; `things` (T, H, W) is where they are."""
-    frames = ~canvas.known_frames
-    unknown = squared_error(made, truth, ~canvas.known)
-    on_things = squared_error(made, truth, ~canvas.known & things)
-    return *unknown, *on_things, ssim(made[frames], truth[frames])
+def compare(made: Frames, truth: Frames, unknown: Mask, things: Mask) -> Row:
+    """A clip (T, H, W, 3) against the truth wherever `unknown` (T, H, W), of which `things` shows things."""
+    frames = unknown.any(axis=(1, 2))
+    errors = *squared_error(made, truth, unknown), *squared_error(made, truth, unknown & things)
+    return *errors, ssim(made[frames], truth[frames])
 
 
 def nearness(rows: Sequence[Row]) -> Nearness:
@@ -202,10 +205,8 @@ def reconstruction(truth: Footage) -> Nearness | None:
     """How near the rebuilt clips come in all pixels."""
     if truth.rebuilt is None:
         return None
-    nothing = np.zeros(truth.things.shape[1:], bool)
-    canvas = Canvas(np.zeros_like(truth.clips[0]), nothing, 1.0, "", "text")
     trios = zip(truth.rebuilt, truth.clips, truth.things, strict=True)
-    return nearness([compare(made, clip, canvas, things) for made, clip, things in trios])
+    return nearness([compare(made, clip, np.ones_like(things), things) for made, clip, things in trios])
 
 
 def fill_task(name: str, truth: Footage, model: Model, batch: int) -> Generator[int, None, Filling]:
@@ -218,14 +219,9 @@ def fill_task(name: str, truth: Footage, model: Model, batch: int) -> Generator[
         part = fill(canvases[start : start + batch], model, seed=start).frames
         made += list(part)
         yield len(part)
-
-    def rows(clips: Sequence[Frames]) -> list[Row]:
-        every = zip(clips, truth.clips, canvases, truth.things, strict=True)
-        return [compare(m, clip[: len(c)], c, things[: len(c)]) for m, clip, c, things in every]
-
-    by_model = rows(made)
-    by_rule = {rule.__name__: rows([rule(canvas) for canvas in canvases]) for rule in task.rules}
-    rebuilt = None if truth.rebuilt is None else nearness(rows(list(truth.rebuilt)))
+    by_model = _rows(made, canvases, truth)
+    by_rule = {rule.__name__: _rows([rule(c) for c in canvases], canvases, truth) for rule in task.rules}
+    rebuilt = None if truth.rebuilt is None else nearness(_rows(list(truth.rebuilt), canvases, truth))
     return Filling(
         task=name,
         known=task.known,
@@ -234,6 +230,12 @@ def fill_task(name: str, truth: Footage, model: Model, batch: int) -> Generator[
         ceiling=rebuilt,
         better=_better(by_model, list(by_rule.values())),
     )
+
+
+def _rows(clips: Sequence[Frames], canvases: Sequence[Canvas], truth: Footage) -> list[Row]:
+    """Clips against the truth; a canvas may be a little shorter than it."""
+    every = zip(clips, truth.clips, canvases, truth.things, strict=True)
+    return [compare(m[: len(c)], true[: len(c)], ~c.known, things[: len(c)]) for m, true, c, things in every]
 
 
 def _better(model: Sequence[Row], rules: Sequence[Sequence[Row]]) -> Figure:

@@ -1,4 +1,4 @@
-"""What a model makes, by the way that every clip goes: canvas, conditions, latents, chunks, known pixels back.
+"""What a model makes, by the way that every clip goes: canvas, conditions, latents, chunks, composite.
 
 N clips of T frames, H x W pixels: (N, T, H, W, 3) uint8, in the order of their canvases.
 """

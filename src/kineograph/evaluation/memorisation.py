@@ -1,8 +1,8 @@
 """Does the model make new clips, or give back those that it was trained on?
 
-For each clip that it makes, the distance to the nearest training clip, beside the same distance of clips of the
-same scenes that it never saw. Whatever is learnt by heart lies much nearer than anything unseen does (the test
-of nearest neighbours, as in Meehan et al. 2020, arXiv 2004.05675). Clips are compared as `thumbnails`.
+For each clip that it makes, the distance to the nearest training clip, beside the same distance of clips of
+the same scenes that it never saw. Whatever is learnt by heart lies much nearer than anything unseen does (the
+test of nearest neighbours, as in Meehan et al. 2020, arXiv 2004.05675). Clips are compared as `thumbnails`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Memorisation:
     """Distances are root mean square differences of thumbnails, in levels of 0 to 255.
 
     `ratio` is the median distance of made clips over that of unseen ones; `nearer` the share of made clips
-    nearer to a training clip than 99 in 100 unseen ones are: 0.01 is expected of a model that makes new clips.
+    nearer to a training clip than 99 in 100 unseen ones are: a model that makes new clips has about 0.01.
     """
 
     training_clips: int

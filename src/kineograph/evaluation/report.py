@@ -1,4 +1,4 @@
-"""The report of an evaluation: all figures as values, as JSON, and as tables that read well in a terminal too."""
+"""The report of an evaluation: all figures as values, as JSON, and as tables that a terminal shows well."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns line up."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     ruler = ["-" * width for width in widths]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, ruler, *rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [" | ".join(map(str.ljust, row, widths)) for row in (head, ruler, *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _adherence(found: Adherence) -> str:
@@ -121,7 +121,7 @@ def _filling(found: Sequence[Filling]) -> str:
     if not found:
         return ""
     rows = [row for task in found for row in _task_rows(task)]
-    title = f"### Fills canvases: unknown pixels against the rendered truth ({found[0].better.count} clips a task)"
+    title = f"### Fills canvases: unknown pixels against the truth ({found[0].better.count} clips a task)"
     head = ("task", "filled by", "PSNR, dB", "PSNR of things, dB", "SSIM", "model nearer than rule")
     return f"{title}\n\n{table(head, rows)}"
 

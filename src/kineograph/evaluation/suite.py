@@ -49,7 +49,9 @@ class Progress:
     total: float
 
 
-def evaluate(model: Model, folder: Path, clips: int = CLIPS, batch: int = BATCH) -> Iterator[Progress | Report]:
+def evaluate(
+    model: Model, folder: Path, clips: int = CLIPS, batch: int = BATCH
+) -> Iterator[Progress | Report]:
     """Measure all that can be measured of a model; the last item is the `Report`.
 
     Args:
@@ -108,8 +110,10 @@ class _Watch:
     total: float
     done: float = 0.0
 
-    def over(self, part: str, work: Generator[int, None, T], worth: float = 1.0) -> Generator[Progress, None, T]:
-        """Tell of every step of `work`, which yields how many clips it has just done, and return its result."""
+    def over(
+        self, part: str, work: Generator[int, None, T], worth: float = 1.0
+    ) -> Generator[Progress, None, T]:
+        """Tell of every step of `work`, which yields how many clips it has just done; return its result."""
         while True:
             try:
                 self.done += worth * next(work)

@@ -3,7 +3,7 @@
     .mp4 .mov .m4v   H.264, 4:2:0, BT.709 limited range, index in front; an odd width or height gains one
                      column or row, a copy of the last, as 4:2:0 H.264 has even sizes only
     .webm            VP9, 4:2:0, BT.709 limited range
-    .mkv             FFV1, RGB: lossless, each pixel as it was
+    .mkv             FFV1, RGB: lossless, each pixel as it was; at least 2 pixels wide
     .gif             256 colours chosen anew for each frame; at most 50 frames per second
     no suffix        a folder of frame_00000.png, frame_00001.png, …
     .png .jpg        a single frame, by `save_image`

@@ -73,7 +73,7 @@ def h264(muxer: str) -> Recipe:
 
 
 VP9 = {"crf": "22", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
-FFV1 = {"level": "3", "slicecrc": "1", "slices": "1"}  # more slices don't fit into the smallest frames
+FFV1 = {"level": "3", "slicecrc": "1"}
 
 RECIPES = {
     ".mp4": h264("mp4"),

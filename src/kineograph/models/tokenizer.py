@@ -249,7 +249,7 @@ class TokenizerObjective:
         self.weights = weights or TokenizerLoss()
 
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
-        return list(self.tokenizer.named_parameters())
+        return [(name, p) for name, p in self.tokenizer.named_parameters() if p.requires_grad]
 
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds frames uint8 (B, T, H, W, 3) and may hold focus (B, T, H, W), 1 on objects."""

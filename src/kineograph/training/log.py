@@ -1,4 +1,4 @@
-"""The log of a stage: a line of JSON for each step, in order, with loss, rate, seconds and the loss's own figures."""
+"""The log of a stage: a line of JSON for each step, with its loss, rate, seconds and other figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(folder: Path) -> list[Line]:
 
 
 def open_at(folder: Path, step: int) -> IO[str]:
-    """Open the log to write of `step` and what follows; lines of steps that a kill undid are dropped first."""
+    """Open the log to write of `step` and what follows; lines of steps that a kill undid are dropped."""
     aside = folder / f".{LOG}.part"
     aside.write_text("".join(_line(values) for values in read(folder) if values["step"] < step))
     aside.replace(folder / LOG)

@@ -68,10 +68,15 @@ class TrainConfig:
     checkpoint_every: int = 250
     compile: bool = False
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is to be trained."""
+        return self.steps == 0 or self.minutes == 0
+
 
 @dataclass
 class Progress:
-    """Where a run stands. `cooldown` is fixed once and kept, so that the schedule depends on the step alone."""
+    """Where a run stands. `cooldown` is fixed once and kept: the schedule depends on the step alone."""
 
     step: int = 0
     elapsed: float = 0.0
@@ -107,14 +112,25 @@ class Trainer:
         """Continue from the newest whole checkpoint; False where there is none.
 
         Raises:
-            TrainingError: there are checkpoints, and all are damaged.
+            TrainingError: there are checkpoints, but all are damaged, or they are of other networks.
         """
         checkpoint.clear(self.out)
         found = checkpoint.newest(self.out)
         if found is None and checkpoint.exists(self.out):
-            raise TrainingError(f"Every checkpoint in {self.out} is damaged: remove them to start this again.")
+            raise TrainingError(
+                f"Every checkpoint in {self.out} is damaged: remove them to start this again."
+            )
         if found is None:
             return False
+        try:
+            self._load(found)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise TrainingError(
+                f"The checkpoints in {self.out} are of other networks: resume with the settings of then."
+            ) from error
+        return True
+
+    def _load(self, found: checkpoint.Checkpoint) -> None:
         self.trainable.module.load_state_dict(found.tensors["weights"])
         self.ema.average.load_state_dict(found.tensors["average"])
         for index, optimizer in enumerate(self.optimizers):
@@ -123,7 +139,6 @@ class Trainer:
         cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
         self.progress = Progress(state["step"], state["elapsed"], cooldown)  # type: ignore[arg-type]
         self._saved = self.progress.step
-        return True
 
     def run(self) -> Iterator[TrainStep]:
         """Train until the limit; yields after every step. Closing the iterator stops the run where it stands.
@@ -151,7 +166,7 @@ class Trainer:
                 yield done
 
     def save(self) -> None:
-        """Write a checkpoint of the state as it stands, unless that is saved already; call it between steps."""
+        """Write a checkpoint of the state between two steps, unless it is saved already."""
         if self._saved == self.progress.step:
             return
         groups = {
@@ -182,7 +197,7 @@ class Trainer:
         return total, logged, rate
 
     def _stop_not_finite(self, step: int) -> NoReturn:
-        """Stop without a checkpoint of this state: the last good one is that from which good steps were made."""
+        """Stop, and save nothing: the last good state is the newest from which a good step was made."""
         checkpoint.retreat(self.out, step)
         again = "resume" if checkpoint.exists(self.out) else "start again"
         rate = f"{self.out.name}_stage.train.optim.rate={self.config.optim.rate / 2:g}"
@@ -192,7 +207,7 @@ class Trainer:
 
     def _finished(self) -> bool:
         cooldown = self.progress.cooldown
-        if self.config.minutes == 0:
+        if self.config.rests:
             return True
         return self.progress.step >= (cooldown[1] if cooldown else self.config.steps)
 
@@ -216,9 +231,11 @@ class Trainer:
 
 
 def _compiles(device: torch.device) -> bool:
-    """Whether there is what torch.compile needs: a C++ compiler for the CPU, Triton and a C one for a GPU."""
-    kinds = ("c++", "g++", "clang++") if device.type == "cpu" else ("cc", "gcc", "clang")
-    return any(map(shutil.which, (os.environ.get("CXX" if device.type == "cpu" else "CC", ""), *kinds)))
+    """Whether there is the compiler that torch.compile needs: of C++ for a CPU, of C for a GPU."""
+    variable, usual = (
+        ("CXX", ("c++", "g++", "clang++")) if device.type == "cpu" else ("CC", ("cc", "gcc", "clang"))
+    )
+    return any(map(shutil.which, (os.environ.get(variable, ""), *usual)))
 
 
 def _logged(done: TrainStep) -> dict[str, float | int]:

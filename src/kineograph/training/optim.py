@@ -90,7 +90,7 @@ class Optimizer:
 
 
 def learning_rate(config: OptimConfig, step: int, cooldown: tuple[int, int] | None) -> float:
-    """Linear warm-up, constant, then linear to 0 over the steps `cooldown` = (first, last); of the step alone."""
+    """Linear warm-up, constant, then linear to 0 over the steps `cooldown` = (first, last)."""
     rate = config.rate * min(1.0, (step + 1) / config.warmup) if config.warmup else config.rate
     if cooldown is None or step < cooldown[0]:
         return rate

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from kineograph import catalog
+from kineograph.errors import RequestError
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
+
+WORLD = "world"
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,12 @@ class Stage:
 
 def _tokenizer_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder"), weight_decay=0.0, warmup=50)
-    return Stage(8, TrainConfig(minutes=28, optim=optim))
+    return Stage(8, TrainConfig(minutes=22, optim=optim))
+
+
+def _decoder_stage() -> Stage:
+    tokenizer = _tokenizer_stage()
+    return _lasting(replace(tokenizer, train=replace(tokenizer.train, seed=1)), 8)
 
 
 def _text_stage() -> Stage:
@@ -31,25 +41,31 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=40, optim=optim, compile=True), canvas=8)
+    return Stage(64, TrainConfig(minutes=42, optim=optim, compile=True), canvas=8)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that `kineo train` needs to make a diffusion model from nothing.
+    """Everything that `kineo train` needs to make a diffusion model.
 
-    `clips` are kept as pixels for the tokenizer and for canvases; `latents` (at least as many) as latents.
+    `data` is "world" (rendered clips) or a folder of clips, `init` a model to start from, "" for none.
+    Of the world, `clips` are kept as pixels for the tokenizer and for canvases, `latents` (at least as many)
+    as latents. `sheets` are the minutes from one contact sheet to the next, 0 for none.
     """
 
     name: str
+    data: str = WORLD
+    init: str = ""
     clips: int = 4096
-    latents: int = 40_960
+    latents: int = 24_576
     seed: int = 1
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
     text_stage: Stage = field(default_factory=_text_stage)
     flow_stage: Stage = field(default_factory=_flow_stage)
+    decoder_stage: Stage = field(default_factory=_decoder_stage)
+    sheets: float = 4.0
 
     @property
     def frames(self) -> int:
@@ -73,7 +89,8 @@ def playground_gpu() -> Recipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64), 14),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64), 12),
+        decoder_stage=_lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
 
@@ -83,8 +100,11 @@ def footage() -> Recipe:
     return replace(
         cpu,
         name="footage",
+        data="",
+        init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
         flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2), 10),
+        decoder_stage=_lasting(cpu.decoder_stage, 0),
     )
 
 
@@ -93,14 +113,20 @@ def _lasting(stage: Stage, minutes: float) -> Stage:
 
 
 def with_minutes(recipe: Recipe, minutes: float) -> Recipe:
-    """Share `minutes` out over the stages as the recipe does."""
-    own = recipe.tokenizer_stage.train.minutes + recipe.flow_stage.train.minutes
+    """Share `minutes` out over the timed stages as the recipe does.
+
+    Raises:
+        RequestError: `minutes` or the recipe's own are not a positive number.
+    """
+    stages = (recipe.tokenizer_stage, recipe.flow_stage, recipe.decoder_stage)
+    own = sum(stage.train.minutes for stage in stages)
+    if not (0 < minutes < math.inf):
+        raise RequestError(f"minutes must be a number above 0, not {minutes:g}.")
+    if not (0 < own < math.inf):
+        raise RequestError("The stages have no minutes to share out: set the length of each.")
     scale = minutes / own
-    return replace(
-        recipe,
-        tokenizer_stage=_lasting(recipe.tokenizer_stage, recipe.tokenizer_stage.train.minutes * scale),
-        flow_stage=_lasting(recipe.flow_stage, recipe.flow_stage.train.minutes * scale),
-    )
+    tokenizer, flow, decoder = (_lasting(stage, stage.train.minutes * scale) for stage in stages)
+    return replace(recipe, tokenizer_stage=tokenizer, flow_stage=flow, decoder_stage=decoder)
 
 
 PRESETS: dict[str, Callable[[], Recipe]] = {

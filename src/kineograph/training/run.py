@@ -1,55 +1,45 @@
 """A recipe from clips to a model in a folder, stage by stage; a stage that is done is not done again.
 
-    OUT/clips  latents       shards
-    OUT/tokenizer  text  flow    checkpoints and logs
-    OUT/model                what `kineograph.load` reads
+OUT/recipe.json                      what it is a run of
+OUT/clips  latents                   shards
+OUT/tokenizer  text  flow  decoder   checkpoints, logs, the loss as a curve
+OUT/sheets                           what the stages make, in pictures
+OUT/model                            what `kineograph.load` reads
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from kineograph.data import latents, world
-from kineograph.data.shards import INDEX, FieldBatches, Shards
+from kineograph.data.folder import Folder
+from kineograph.data.shards import INDEX, FieldBatches, Parts, Shards, writing
+from kineograph.errors import RequestError
 from kineograph.models import diffusion
+from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
-from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
+from kineograph.models.tokenizer import Tokenizer, TokenizerConfig, TokenizerObjective
 from kineograph.text.pretrain import AttributeObjective
 from kineograph.text.vocabulary import RESERVED, Vocabulary
-from kineograph.training.loop import Data, Objective, Trainer, TrainStep
-from kineograph.training.presets import Recipe, Stage
+from kineograph.training import recipes
+from kineograph.training.events import Event, Finished, Note, Prepared, Shown, Stepped
+from kineograph.training.loop import Data, Objective, Trainable, Trainer
+from kineograph.training.pictures import Pictures
+from kineograph.training.presets import WORLD, Recipe, Stage
+from kineograph.training.sheets import Reconstructions, Samples, Sheet
 from kineograph.worlds.captions import words
 
+__all__ = ["Event", "Finished", "Learner", "Note", "Prepared", "Run", "Shown", "Stepped"]
 
-@dataclass(frozen=True)
-class Stepped:
-    """A training step of a stage."""
-
-    stage: str
-    step: TrainStep
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something worth saying."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The model's folder."""
-
-    folder: Path
-
-
-Event = Stepped | Note | Finished
+T = TypeVar("T")
+SHOWN_CLIPS, SHOWN_SAMPLES = 3, 4  # rows of a contact sheet
 
 
 @dataclass
@@ -62,97 +52,179 @@ class Learner:
 
 
 class Run:
-    """One recipe in one folder, on one device."""
+    """One recipe in one folder, on one device.
+
+    Args:
+        recipe: what to make.
+        out: the folder, in which a run is continued if it is there.
+        clips: shards to train on instead of what the recipe names.
+        init: networks to start from instead of the model that the recipe names.
+
+    Raises:
+        RequestError: the recipe can't be followed.
+        DataError, ModelError: what the recipe names is not there.
+    """
 
     def __init__(
         self, recipe: Recipe, out: Path, *, clips: Shards | None = None, init: DiffusionNetworks | None = None
     ) -> None:
-        self.recipe, self.out, self.own, self.init = recipe, out, clips, init
+        recipes.check(recipe)
+        self.recipe, self.out, self.own = recipe, out, clips
+        self.on_world = clips is None and recipe.data == WORLD
+        self.init = recipes.networks_of(recipe.init) if init is None and recipe.init else init
+        self.folder = self._folder()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.init and (self.init.config.tokenizer, self.init.config.denoiser) != _networks_in(recipe):
+            raise RequestError(
+                "The model to start from has other networks: leave tokenizer and denoiser as set."
+            )
 
     def events(self) -> Iterator[Event]:
-        """Do what is not done yet, telling of every step."""
+        """Do what is not done yet, telling of every step. Closing the iterator keeps what was learnt."""
+        recipes.keep(self.recipe, self.out)
         clips = yield from self._clips()
-        vocabulary = self._vocabulary(clips)
-        networks = self._networks(vocabulary)
+        networks = self._networks(clips)
         yield from self._train_tokenizer(networks.tokenizer, clips)
         encoded = yield from self._latents(networks.tokenizer, clips)
-        if self.own is None and self.init is None:
-            yield from self._train_text(networks, vocabulary)
+        if self.on_world and self.init is None:
+            yield from self._train_text(networks)
         networks.tokenizer.requires_grad_(False)
-        yield from self._train_flow(networks, encoded, clips, vocabulary)
+        yield from self._train_flow(networks, encoded, clips)
+        yield from self._train_decoder(networks.tokenizer, clips)
         folder = self.out / "model"
         diffusion.save(folder, networks, diffusion.spec_of(self.recipe.name, networks.config))
-        yield Finished(folder)
+        yield Finished(folder, clips.captions[0])
 
     # Data
 
-    def _clips(self) -> Iterator[Event]:
-        recipe, folder = self.recipe, self.out / "clips"
+    def _folder(self) -> Folder | None:
+        """The clips of somebody's own that have to be read first."""
+        recipe = self.recipe
+        if self.own is not None or self.on_world or (self.out / "clips" / INDEX).exists():
+            return None
+        if not recipe.data:
+            raise RequestError(
+                f"The preset {recipe.name} learns from your own clips: name their folder as data."
+            )
+        return Folder(Path(recipe.data), recipe.frames, recipe.size, world.FPS)
+
+    def _clips(self) -> Generator[Event, None, Shards]:
+        recipe, out = self.recipe, self.out / "clips"
         if self.own is not None:
             return self.own
-        if not (folder / INDEX).exists():
-            yield Note(f"Rendering {recipe.clips} clips")
-            world.write_clips(folder, recipe.clips, recipe.seed, recipe.frames, recipe.size)
-        return Shards(folder)
+        if self.folder is not None:
+            yield from _written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
+            for note in self.folder.notes():
+                yield Note(note)
+        elif not (out / INDEX).exists():
+            rendered = world.clips(recipe.clips, recipe.seed, recipe.frames, recipe.size)
+            yield from _written("Rendering clips", out, rendered, world.FPS, recipe.clips)
+        return Shards(out)
 
-    def _latents(self, tokenizer: Tokenizer, clips: Shards) -> Iterator[Event]:
+    def _latents(self, tokenizer: Tokenizer, clips: Shards) -> Generator[Event, None, Shards]:
         """Latents of the kept clips first, then of fresh ones that are not kept."""
-        recipe, folder = self.recipe, self.out / "latents"
-        if not (folder / INDEX).exists():
-            more = 0 if self.own is not None else max(0, recipe.latents - len(clips))
-            yield Note(f"Encoding {len(clips) + more} clips")
+        recipe, out = self.recipe, self.out / "latents"
+        if not (out / INDEX).exists():
+            more = max(0, recipe.latents - len(clips)) if self.on_world else 0
             fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size, truth=False)
-            latents.write_latents(folder, tokenizer, chain(latents.clips_of(clips), fresh), clips.fps)
-        return Shards(folder)
+            parts = latents.encode_parts(tokenizer, chain(latents.clips_of(clips), fresh))
+            yield from _written("Encoding clips", out, parts, clips.fps, len(clips) + more)
+        return Shards(out)
 
-    def _vocabulary(self, clips: Shards) -> Vocabulary:
-        own = set(words()) if self.own is None else set(Vocabulary.of(clips.captions).words)
-        known = set(self.init.config.words) if self.init else set()
-        return Vocabulary(tuple(sorted(own | known)))
-
-    def _networks(self, vocabulary: Vocabulary) -> DiffusionNetworks:
+    def _networks(self, clips: Shards) -> DiffusionNetworks:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        config = DiffusionConfig(vocabulary.words, recipe.tokenizer, recipe.denoiser)
-        networks = DiffusionNetworks(config)
+        likeness = self.init.config if self.init else DiffusionConfig(())
+        networks = DiffusionNetworks(
+            replace(
+                likeness,
+                words=self._words(clips),
+                tokenizer=recipe.tokenizer,
+                denoiser=recipe.denoiser,
+                fps=clips.fps,
+            )
+        )
         if self.init is not None:
             _take_over(networks, self.init)
         return networks.to(self.device)
+
+    def _words(self, clips: Shards) -> tuple[str, ...]:
+        own = words() if self.on_world else Vocabulary.of(clips.captions).words
+        known = self.init.config.words if self.init else ()
+        return tuple(sorted({*own, *known}))
 
     # Stages
 
     def _train_tokenizer(self, tokenizer: Tokenizer, clips: Shards) -> Iterator[Event]:
         stage = self.recipe.tokenizer_stage
-        fields = tuple(name for name in ("frames", "focus") if name in clips.fields())
-        tokenizer.to(memory_format=torch.channels_last)
-        objective = TokenizerObjective(tokenizer)
-        data = FieldBatches(clips, fields, stage.batch, self.recipe.seed)
-        yield from self._stage("tokenizer", Learner(tokenizer, [objective], []), data, stage)
-        latents.measure(tokenizer, clips)
+        yield from self._train_pixels("tokenizer", tokenizer, clips, stage)
+        if self.init is None or not stage.train.rests:  # else the flow knows its latents as they are
+            latents.measure(tokenizer, clips)
 
-    def _train_text(self, networks: DiffusionNetworks, vocabulary: Vocabulary) -> Iterator[Event]:
-        stage = self.recipe.text_stage
+    def _train_decoder(self, tokenizer: Tokenizer, clips: Shards) -> Iterator[Event]:
+        """Sharpen the decoder; the encoder rests, so the latents that the flow learnt stay what they are."""
+        tokenizer.decoder.requires_grad_(True)
+        yield from self._train_pixels("decoder", tokenizer, clips, self.recipe.decoder_stage)
+
+    def _train_pixels(self, name: str, tokenizer: Tokenizer, clips: Shards, stage: Stage) -> Iterator[Event]:
+        fields = tuple(field for field in ("frames", "focus") if field in clips.fields())
+        objective = TokenizerObjective(tokenizer)
+        data = FieldBatches(clips, fields, stage.batch, self.recipe.seed + stage.train.seed)
+        shown = spread(range(len(clips)), SHOWN_CLIPS)
+        frames = torch.stack([clips.clip(index, "frames") for index in shown])
+        sheet = Reconstructions(frames, [clips.captions[index] for index in shown], clips.fps)
+        yield from self._stage(name, Learner(tokenizer, [objective], []), data, stage, sheet)
+
+    def _train_text(self, networks: DiffusionNetworks) -> Iterator[Event]:
+        stage, vocabulary = self.recipe.text_stage, Vocabulary(networks.config.words)
         objective = AttributeObjective(networks.text, world.CLASSES)
         data = world.CaptionBatches(vocabulary, networks.config.text_length, stage.batch)
         yield from self._stage("text", objective, data, stage)
 
-    def _train_flow(
-        self, networks: DiffusionNetworks, encoded: Shards, clips: Shards, vocabulary: Vocabulary
-    ) -> Iterator[Event]:
+    def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
         stage, length = self.recipe.flow_stage, networks.config.text_length
-        data = latents.FlowBatches(encoded, clips, vocabulary, length, stage.batch, stage.canvas, self.recipe.seed)
+        vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
+        data = latents.FlowBatches(encoded, clips, vocabulary, length, stage.batch, stage.canvas, seed)
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        yield from self._stage("flow", Learner(moved, [FlowObjective(networks)], [networks.denoiser]), data, stage)
+        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
+        sheet = Samples(networks, spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES))
+        yield from self._stage("flow", learner, data, stage, sheet)
 
-    def _stage(self, name: str, learner: Learner, data: Data, stage: Stage) -> Iterator[Event]:
+    def _stage(
+        self, name: str, learner: Trainable, data: Data, stage: Stage, sheet: Sheet | None = None
+    ) -> Iterator[Event]:
         """Train, or continue, and leave the averaged weights in the learner's module."""
         trainer = Trainer(learner, data, stage.train, self.out / name)
         if trainer.resume():
             yield Note(f"Resuming {name} at step {trainer.progress.step}")
-        for step in trainer.run():
-            yield Stepped(name, step)
-        learner.module.load_state_dict(trainer.ema.average.state_dict())
+        average, every, first = trainer.ema.average, 60 * self.recipe.sheets, trainer.progress
+        pictures = Pictures(self.out, name, sheet if every else None, every, first.elapsed)
+        begun = trainer.progress.step
+        try:
+            for step in trainer.run():
+                yield Stepped(name, step)
+                yield from pictures.after(step.step, step.elapsed, average)
+        except GeneratorExit:
+            trainer.save()
+            raise
+        if trainer.progress.step > begun:
+            yield from pictures.make(trainer.progress.step, average)
+        learner.module.load_state_dict(average.state_dict())
+
+
+def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | None) -> Iterator[Event]:
+    yield Prepared(doing, 0, total)
+    for done in writing(folder, parts, fps):
+        yield Prepared(doing, done, total)
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly from the first on."""
+    return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]
+
+
+def _networks_in(recipe: Recipe) -> tuple[TokenizerConfig, DenoiserConfig]:
+    return recipe.tokenizer, recipe.denoiser
 
 
 def _take_over(networks: DiffusionNetworks, init: DiffusionNetworks) -> None:

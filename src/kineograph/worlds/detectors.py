@@ -1,9 +1,9 @@
 """Read a clip of the world: which things it shows, how they look and move, on what ground and when.
 
 Knows the world (its backdrops, sprites and motions) but nothing of the clip's scene, and has no network. The
-backdrop is the nearest of the known ones. Things are found with matched filters: at every place, how much better
-does a sprite explain the pixels than the backdrop with its shadows and waves does? The one that explains most is
-taken out, and the search goes on in what is left.
+backdrop is the nearest of the known ones. Things are found with matched filters: at every place, how much
+better does a sprite explain the pixels than the backdrop with its shadows and waves does? The one that
+explains most is taken out, and the search goes on in what is left.
 
 Legend: T frames, C sprites, h and w a grid of pooled pixels, colors scaled to [-1, 1].
 """
@@ -70,6 +70,10 @@ class _View:
     ground: str
     time: str
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        return self.rest.shape[2], self.rest.shape[3]
+
 
 @dataclass(frozen=True, eq=False)
 class _Sighting:
@@ -86,7 +90,7 @@ def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0) -> list[Detectio
 
     Things that leave no mark that a sprite explains are not reported, more than MOST_THINGS neither.
     """
-    return [_detect(clip, fps) for clip in torch.as_tensor(clips)]
+    return [_detect(clip, fps) for clip in torch.as_tensor(clips).cpu()]
 
 
 def _detect(clip: Tensor, fps: float) -> Detection:
@@ -146,7 +150,7 @@ def _view(clip: Tensor) -> _View:
 
 
 def _under_waves_and_shadows(frames: Tensor, behind: Tensor, ground: str, time: str) -> Tensor:
-    """The backdrop (3, h, w) as (T, 3, h, w), under whatever wave and shadow suit each pixel of the frames best."""
+    """The backdrop (3, h, w) as (T, 3, h, w), under whatever wave and shadow suit each pixel best."""
     height = frames.shape[-2]
     on_ground = ((torch.arange(height) + 0.5) / height > HORIZON)[:, None].float()
     if GROUND_PAINT[ground].waves:
@@ -164,7 +168,7 @@ def _under_waves_and_shadows(frames: Tensor, behind: Tensor, ground: str, time: 
 
 @lru_cache(maxsize=8)
 def _sprites(grid: tuple[int, int], time: str) -> Tensor:
-    """(C, 4, h, w) cover and premultiplied color of LOOKS, centred on the first pixel, wrapping around the edges."""
+    """(C, 4, h, w) cover and premultiplied color of LOOKS, centred on the first pixel, around the edges."""
     fine = 4
     y, x = (_wrapped(length, fine) for length in grid)
     light = torch.tensor(TIME_LIGHT[time].on_things)
@@ -193,12 +197,13 @@ def _wrapped(length: int, fine: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _filters(grid: tuple[int, int], time: str) -> Tensor:
-    """(C, 9, h, w/2 + 1) spectra of what `_gains` needs to know of the sprites, plane by plane with `_evidence`."""
+    """(C, 9, h, w/2 + 1) spectra of what `_gains` needs to know of the sprites, plane by plane."""
     sprites = _sprites(grid, time)
     cover, color = sprites[:, :1], sprites[:, 1:]
     square = color.square().sum(1, keepdim=True)
     planes = torch.cat([2 * color, -2 * cover, 2 * cover * color, -cover.square(), -square], 1)
-    return torch.fft.rfft2(planes).conj().resolve_conj()
+    spectra: Tensor = torch.fft.rfft2(planes)
+    return spectra.conj().resolve_conj()
 
 
 def _evidence(view: _View, weight: Tensor) -> Tensor:
@@ -206,50 +211,61 @@ def _evidence(view: _View, weight: Tensor) -> Tensor:
     behind, rest = view.backdrop, view.rest
     cross, square = ((behind * other).sum(1, keepdim=True) for other in (rest, behind))
     planes = torch.cat([rest, cross, behind, square, torch.ones_like(square)], 1)
-    return torch.fft.rfft2(weight[:, None] * planes)
+    spectra: Tensor = torch.fft.rfft2(weight[:, None] * planes)
+    return spectra
 
 
 def _gains(evidence: Tensor, filters: Tensor, grid: tuple[int, int]) -> Tensor:
     """(C, T, h w) squared error that each sprite at each place explains beyond the backdrop.
 
-    A sprite of color s and cover a over a backdrop b leaves |rest - a (s - b)|² of the |rest|² that b leaves alone;
-    the weighted sum of the difference, expanded, is a correlation in each of nine planes.
+    Over a backdrop b, a sprite of color s and cover a leaves |rest - a (s - b)|² of the |rest|² that b leaves
+    alone. The weighted sum of the difference, expanded, is a correlation in each of nine planes.
     """
     spectrum = evidence[None, :, 0] * filters[:, None, 0]
     for plane in range(1, evidence.shape[1]):
         spectrum = torch.addcmul(spectrum, evidence[None, :, plane], filters[:, None, plane])
-    return torch.fft.irfft2(spectrum, s=grid).flatten(2)
+    gains: Tensor = torch.fft.irfft2(spectrum, s=grid)
+    return gains.flatten(2)
 
 
 def _search(view: _View, weight: Tensor) -> _Sighting | None:
     """The sprite that explains most, if any explains enough: a glance at all, then a close look at a few."""
-    frames, _, height, width = view.rest.shape
-    grid = (height, width)
-    filters, covers = _filters(grid, view.time), _sprites(grid, view.time)[:, 0]
-    area = covers.sum((1, 2))
     evidence = _evidence(view, weight)
-    glance = torch.linspace(0, frames - 1, GLANCE).round().long()
-    # Which way a thing faces hardly matters at first: every other look faces right.
-    total = _gains(evidence[glance], filters[::2], grid).amax(2).sum(1)
-    if (total / area[::2]).max() < GLANCE * LEAST_GAIN / 8:
+    few = _glance(view, evidence)
+    return None if few is None else _look_closely(view, weight, evidence, few)
+
+
+def _glance(view: _View, evidence: Tensor) -> Tensor | None:
+    """The looks that explain most of a few frames, if any explains a thing's worth."""
+    frames = torch.linspace(0, len(evidence) - 1, GLANCE).round().long()
+    # Which way a thing faces hardly matters here: every other look faces right.
+    gain = _gains(evidence[frames], _filters(view.grid, view.time)[::2], view.grid).amax(2).mean(1)
+    area = _sprites(view.grid, view.time)[::2, 0].sum((1, 2))
+    if (gain / area).max() < LEAST_GAIN / 8:
         return None
-    near = 2 * total.topk(SHORTLIST).indices
-    near = torch.cat([near, near + 1])
-    gain, place = _gains(evidence, filters[near], grid).max(2)
+    facing_right = 2 * gain.topk(SHORTLIST).indices
+    return torch.cat([facing_right, facing_right + 1])
+
+
+def _look_closely(view: _View, weight: Tensor, evidence: Tensor, few: Tensor) -> _Sighting | None:
+    """The one of a few looks that explains most of all frames, if it is seen long and clearly enough."""
+    gain, place = _gains(evidence, _filters(view.grid, view.time)[few], view.grid).max(2)
     best = int(gain.clamp(min=0).sum(1).argmax())
-    look, gain, place = int(near[best]), gain[best], place[best]
-    row, column = place // width, place % width
-    cover = torch.stack([covers[look].roll(at, (0, 1)) for at in zip(row.tolist(), column.tolist(), strict=True)])
-    seen = (gain > LEAST_GAIN * area[look]) & ((cover * weight).sum((1, 2)) > LEAST_SEEN * area[look])
-    unexplained = (cover * weight * view.rest.square().sum(1)).sum((1, 2))
-    if seen.float().mean() < LEAST_TIME or gain[seen].sum() < LEAST_SHARE * unexplained[seen].sum():
+    look, gain = int(few[best]), gain[best]
+    row, column = place[best] // view.grid[1], place[best] % view.grid[1]
+    sprite = _sprites(view.grid, view.time)[look, 0]
+    cover = torch.stack([sprite.roll(at, (0, 1)) for at in zip(row.tolist(), column.tolist(), strict=True)])
+    in_sight = (cover * weight).sum((1, 2)) > LEAST_SEEN * sprite.sum()
+    seen = in_sight & (gain > LEAST_GAIN * sprite.sum())
+    left = (cover * weight * view.rest.square().sum(1)).sum((1, 2))
+    if seen.float().mean() < LEAST_TIME or gain[seen].sum() < LEAST_SHARE * left[seen].sum():
         return None
     return _Sighting(look, torch.stack([column, row], 1), cover, seen)
 
 
 def _thing(view: _View, sighting: _Sighting, fps: float) -> DetectedThing:
     kind, size, color, _ = LOOKS[sighting.look]
-    height, width = view.rest.shape[2:]
+    height, width = view.grid
     centre = (sighting.centre + 0.5).masked_fill(~sighting.seen[:, None], torch.nan)
     motion = _motion(centre / min(height, width), fps)
     return DetectedThing(kind, color, size, motion, (centre / torch.tensor([width, height])).numpy())
@@ -260,7 +276,7 @@ def _thing(view: _View, sighting: _Sighting, fps: float) -> DetectedThing:
 
 @lru_cache(maxsize=8)
 def _paths(frames: int, fps: float) -> tuple[tuple[str, ...], Tensor]:
-    """The motions' names and paths (P, T, 2), hops and circles in many phases, faster, slower and backwards."""
+    """The motions' names and paths (P, T, 2): hops and circles in many phases, fast, slow and backwards."""
     t = torch.arange(frames, dtype=torch.float64) / fps
     phases = torch.arange(24, dtype=torch.float64) / 24
     names, paths = [], []
@@ -275,7 +291,7 @@ def _paths(frames: int, fps: float) -> tuple[tuple[str, ...], Tensor]:
 
 
 def _motion(track: Tensor, fps: float) -> str:
-    """The motion whose path, moved and scaled, lies nearest to a track (T, 2) with NaN where nothing is known."""
+    """The motion whose path, moved and scaled, lies nearest to a track (T, 2), NaN where nothing is known."""
     seen = ~track.isnan().any(1)
     place = track[seen] - track[seen].mean(0)
     if not seen.any() or place.square().sum(1).mean().sqrt() < STILL:

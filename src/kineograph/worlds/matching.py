@@ -13,9 +13,9 @@ ATTRIBUTES = ("kind", "color", "size", "motion")
 def score(description: Description, detection: Detection) -> dict[str, bool]:
     """Which of the named attributes are right, under the assignment of things that makes most of them right.
 
-    `kind`, `color`, `size`, `motion`, `ground` and `time` appear where the description names them, `count` where it
-    names any thing; `all` says whether everything that appears is right. A thing that was not found is wrong in
-    whatever is said of it.
+    `kind`, `color`, `size`, `motion`, `ground` and `time` appear where the description names them, `count`
+    where it names any thing; `all` says whether everything that appears is right. A thing that was not found
+    is wrong in whatever is said of it.
     """
     verdicts = {}
     if description.things:

@@ -1,0 +1,60 @@
+"""Pictures of a stage while it trains: contact sheets and the loss as a curve, as often as they cost little."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import nn
+
+from kineograph.errors import KineographError
+from kineograph.training.events import Event, Note, Shown
+from kineograph.training.plots import plot_loss
+from kineograph.training.sheets import Sheet
+
+SHARE = 0.03  # of the training's time, at most
+
+
+class Pictures:
+    """OUT/sheets/STAGE-STEP.png and OUT/STAGE/loss.png, every `every` seconds after `elapsed`, 0 for none.
+
+    A picture that can't be made is said once and then left out: no training ends for it.
+    """
+
+    def __init__(self, out: Path, stage: str, sheet: Sheet | None, every: float, elapsed: float) -> None:
+        self.out, self.stage, self.sheet, self.every = out, stage, sheet, every
+        self.due = elapsed + every
+        self.plot = True
+
+    def after(self, step: int, elapsed: float, average: nn.Module) -> Iterator[Event]:
+        """Make them if they are due after `step`, `elapsed` seconds into the training."""
+        if not self.every or elapsed < self.due:
+            return
+        start = time.monotonic()
+        yield from self.make(step, average)
+        cost = time.monotonic() - start
+        self.due = elapsed + max(self.every, cost / SHARE)
+
+    def make(self, step: int, average: nn.Module) -> Iterator[Event]:
+        """Make them now."""
+        if self.plot:
+            yield self._plotted()
+        if self.sheet is not None:
+            yield self._sheet(self.out / "sheets" / f"{self.stage}-{step:08d}.png", average)
+
+    def _plotted(self) -> Event:
+        try:
+            return Shown(plot_loss(self.out / self.stage))
+        except ImportError:
+            self.plot = False
+            return Note("The loss is not plotted; for that, pip install 'kineograph[plots]'")
+
+    def _sheet(self, path: Path, average: nn.Module) -> Event:
+        try:
+            assert self.sheet is not None
+            self.sheet(average, path)
+            return Shown(path)
+        except (ImportError, KineographError) as error:
+            self.sheet = None
+            return Note(f"There are no contact sheets: {error}")

@@ -1,0 +1,360 @@
+"""Evaluation: figures as computed by hand, trivial rules that do what they say, and checks that bite."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import SIDE, WINDOW, diffusion_networks, save_diffusion, shaken
+
+from kineograph.canvas import TASKS as ALL_TASKS
+from kineograph.canvas import inpainting_canvas, interpolation_canvas, keyframes_canvas
+from kineograph.cli import main
+from kineograph.errors import ModelError, TrainingError
+from kineograph.evaluation import facts as training_facts
+from kineograph.evaluation.adherence import CELLS, captions_of, judge, of_ceiling, shares
+from kineograph.evaluation.card import card
+from kineograph.evaluation.facts import Facts, stage_of
+from kineograph.evaluation.figures import bootstrap, share
+from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness
+from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
+from kineograph.evaluation.memorisation import memorisation, nearest
+from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
+from kineograph.evaluation.report import Report
+from kineograph.evaluation.suite import Progress, evaluate
+from kineograph.generation import generate_batch
+from kineograph.media.probe import probe
+from kineograph.models import diffusion
+from kineograph.request import Request
+from kineograph.video import Video
+from kineograph.worlds.captions import describe, parse
+from kineograph.worlds.holdout import is_held_out, training_scenes
+from kineograph.worlds.renderer import render
+from kineograph.worlds.scene import Scene, Thing
+
+RED_BALL = Scene((Thing("ball", "red", "large", "right", 0.3, 0.6),), "grass", "day")
+
+
+def grey(*levels: int, side: int = 16) -> np.ndarray:
+    """Frames (T, H, W, 3), each of one level."""
+    return np.broadcast_to(
+        np.array(levels, np.uint8)[:, None, None, None], (len(levels), side, side, 3)
+    ).copy()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny model without training, and facts of the training that it never had."""
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    save_diffusion(path, shaken(diffusion_networks()))
+    log = path.parent / "log.jsonl"
+    lines = [{"step": n, "loss": 1.0, "seconds": 0.5 * (n + 1), "psnr": 10.0 + n} for n in range(120)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    stage = stage_of("tokenizer", log, batch=8, metric="psnr")
+    training_facts.write(path, Facts("playground", 6, 20, 1, "a slow machine", (stage,)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return diffusion.load(folder)
+
+
+# Metrics
+
+
+def test_error_of_one_level():
+    assert mse(grey(100), grey(101)) == 1
+    assert psnr(1) == pytest.approx(48.1308, abs=1e-4)
+    assert psnr(0) == math.inf
+    assert ssim(grey(100, 50), grey(100, 50)) == pytest.approx(1)
+
+
+def test_error_counts_only_where_it_is_asked():
+    other = grey(100, 100)
+    other[0, :8] = 104
+    where = np.zeros((2, 16, 16), bool)
+    where[:, :10] = True
+    assert mse(grey(100, 100), other) == 16 / 4
+    assert mse(grey(100, 100), other, where) == pytest.approx(16 * 8 / 20)
+    assert math.isnan(mse(other, other, np.zeros((2, 16, 16), bool)))
+
+
+def test_similarity_of_flat_frames_is_that_of_their_levels():
+    a, b, c = 100, 150, (0.01 * 255) ** 2
+    assert ssim(grey(a), grey(b)) == pytest.approx((2 * a * b + c) / (a * a + b * b + c))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_metrics_are_symmetric_and_fall_with_noise(seed, strength):
+    rng = np.random.default_rng(seed)
+    clean = rng.integers(60, 196, (2, 16, 16, 3)).astype(np.uint8)
+    noise = rng.choice([-1, 1], clean.shape)
+    little, much = ((clean + k * noise).astype(np.uint8) for k in (strength // 2, strength))
+    assert mse(clean, much) == mse(much, clean) == strength**2
+    assert ssim(clean, much) == pytest.approx(ssim(much, clean))
+    assert -1 <= ssim(clean, much) < ssim(clean, little) <= 1 + 1e-9
+
+
+def test_thumbnails_average_and_take_first_and_last():
+    clip = grey(*range(0, 170, 10), side=32)
+    points = thumbnails(np.stack([clip, clip[::-1]])).reshape(2, 5, -1)
+    np.testing.assert_allclose(points[0].mean(axis=1), [0, 40, 80, 120, 160])
+    np.testing.assert_allclose(points[0], points[1][::-1])
+
+
+# Figures
+
+
+def test_wilson_interval():
+    figure = share(8, 10)
+    assert (figure.value, figure.count) == (0.8, 10)
+    assert (figure.low, figure.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert share(0, 5).low == pytest.approx(0, abs=1e-12)
+    assert share(5, 5).high == pytest.approx(1)
+    assert math.isnan(share(0, 0).value)
+
+
+def test_bootstrap_holds_the_value_and_is_repeatable():
+    values = np.random.default_rng(3).normal(5, 2, 400)
+    figure = bootstrap(lambda rows: float(rows.mean()), values)
+    assert figure == bootstrap(lambda rows: float(rows.mean()), values)
+    assert figure.value == values.mean()
+    half = 1.96 * values.std() / 20
+    assert (figure.low, figure.high) == pytest.approx((figure.value - half, figure.value + half), abs=0.05)
+
+
+# Adherence
+
+
+def test_shares_count_the_named():
+    verdicts = [{"kind": True, "all": True}, {"kind": False, "size": True, "all": False}]
+    found = shares(verdicts)
+    assert {name: (f.value, f.count) for name, f in found.items()} == {
+        "kind": (0.5, 2),
+        "all": (0.5, 2),
+        "size": (1.0, 1),
+    }
+
+
+def test_share_of_the_ceiling():
+    yes, no = {"all": True}, {"all": False}
+    assert of_ceiling([yes, no, no, no], [yes, yes, no, no]).value == 0.5
+    assert math.isnan(of_ceiling([no], [no]).value)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_scenes_of_a_cell(cell):
+    scenes = cell.scenes(8)
+    assert all(is_held_out(scene) == cell.held_out for scene in scenes)
+    assert all(len(scene.things) == cell.objects for scene in scenes)
+    assert cell.scenes(3) == scenes[:3]
+    assert captions_of(scenes)[:3] == captions_of(scenes[:3])
+    assert [parse(text) for text in captions_of(scenes)] == [describe(scene) for scene in scenes]
+
+
+def test_detectors_tell_a_right_caption_from_a_wrong_one():
+    clip = render([RED_BALL], size=64, truth=False).frames.numpy()
+    right, wrong = (
+        "a large red ball moves right over grass by day",
+        "a large blue ball moves left over grass at night",
+    )
+    assert all(judge([right], clip, 8.0)[0].values())
+    found = judge([wrong], clip, 8.0)[0]
+    assert [name for name, good in found.items() if not good] == ["color", "motion", "time", "all"]
+
+
+# Making
+
+
+def test_clips_are_those_that_anybody_gets(model):
+    prompts = ["a red ball", "a green box", "a blue star"]
+    made = fill(text_canvases(prompts, model.spec), model, seed=4)
+    videos = generate_batch([Request(text, seed=4 + i) for i, text in enumerate(prompts)], model)
+    np.testing.assert_array_equal(made.frames, np.stack([video.frames for video in videos]))
+    assert made.evaluations == model.spec.sampling.steps
+
+
+def test_rebuilt_clips_went_through_the_latents(model):
+    clip = render([RED_BALL], frames=WINDOW, size=SIDE, truth=False).frames.numpy()
+    rebuilt = rebuild(clip, model)
+    assert rebuilt.shape == clip.shape
+    with torch.inference_mode():
+        tokenizer = model.networks.tokenizer
+        known = diffusion.to_frames(
+            tokenizer.decode(tokenizer.encode(diffusion.to_signal(torch.from_numpy(clip))))
+        )
+    assert np.abs(rebuilt.astype(int) - known.numpy()).mean() < 3  # the model may compute in bfloat16
+
+
+# Filling
+
+
+def test_hold_and_blend():
+    pictures = {0: grey(0)[0], 4: grey(100)[0]}
+    canvas = keyframes_canvas("", pictures, frames=5, fps=8.0)
+    np.testing.assert_array_equal(hold(canvas), grey(0, 0, 0, 100, 100))
+    np.testing.assert_array_equal(blend(canvas), grey(0, 25, 50, 75, 100))
+
+
+def test_across():
+    ramp = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None] * 10, (2, 16, 16, 3)).copy()
+    hole = np.zeros((2, 16, 16), bool)
+    hole[:, 4:12, 4:12] = True
+    np.testing.assert_array_equal(across(inpainting_canvas("", Video(ramp, 8.0), hole)), ramp)
+
+
+def test_an_exact_filling_has_no_error_and_a_known_one_a_known_error():
+    canvas = interpolation_canvas("", Video(grey(0, 40), 2.0), 4)
+    truth = grey(0, 10, 20, 30, 40)
+    things = np.zeros(truth.shape[:3], bool)
+    things[1, :2] = True
+    assert nearness([compare(blend(canvas), truth, ~canvas.known, things)]).psnr.value == math.inf
+    found = nearness([compare(hold(canvas), truth, ~canvas.known, things)] * 3)
+    assert found.psnr.value == pytest.approx(psnr((100 + 400 + 100) / 3))
+    assert found.things.value == pytest.approx(psnr(100))
+    assert found.psnr.count == 3
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_keeps_what_it_knows(name):
+    assert name in ALL_TASKS
+    clip = Video(np.random.default_rng(0).integers(0, 256, (17, 16, 16, 3), dtype=np.uint8), 8.0)
+    canvas = TASKS[name].canvas("a ball", clip)
+    assert (canvas.task, canvas.prompt, canvas.fps, len(canvas)) == (name, "a ball", 8.0, 17)
+    for frames in (canvas.frames, *(rule(canvas) for rule in TASKS[name].rules)):
+        np.testing.assert_array_equal(frames[canvas.known], clip.frames[canvas.known])
+    assert 0 < canvas.known.mean() < 1
+
+
+# Memorisation
+
+
+def test_nearest_distance_is_in_levels():
+    points = np.array([[0, 0, 0, 0], [10, 10, 10, 10]], np.float32)
+    np.testing.assert_allclose(nearest(points + 3, points), [3, 3])
+    assert nearest(points, points).max() == 0
+
+
+def test_planted_copies_are_found_and_new_clips_are_not():
+    rng = np.random.default_rng(0)
+    training, unseen, fresh = (rng.uniform(0, 255, (n, 64)).astype(np.float32) for n in (300, 200, 200))
+    copies = np.concatenate([training[:100] + 1, fresh[:100]])
+    honest, caught = (memorisation(made, unseen, training) for made in (fresh, copies))
+    assert honest.ratio.low < 1 < honest.ratio.high
+    assert honest.nearer.value < 0.04
+    assert caught.nearer.value >= 0.5
+    assert caught.ratio.value < honest.ratio.low
+    assert memorisation(training[:50], unseen, training).ratio.value == 0
+
+
+def test_planted_clips_are_found_among_rendered_ones(model):
+    trained, unseen = (
+        thumbnails(draw(training_scenes(24, seed), model.spec).frames.numpy()) for seed in (1, 2)
+    )
+    assert memorisation(trained[:12], unseen[:12], trained).nearer.value == 1
+    assert memorisation(unseen[12:], unseen[:12], trained).nearer.value <= 0.25
+
+
+# Facts, report and card
+
+
+def test_facts_of_a_training(folder):
+    facts = training_facts.read(folder)
+    (stage,) = facts.stages
+    assert (stage.steps, stage.minutes, stage.clips_per_second) == (120, 1.0, 16.0)
+    assert (len(stage.curve), stage.curve[0], stage.curve[-1]) == (60, (0.5, 10.5), (118.5, 128.5))
+    assert training_facts.read(folder.parent) is None
+
+
+def test_damaged_facts_are_refused(tmp_path):
+    (tmp_path / "training.json").write_text('{"preset": 3}')
+    with pytest.raises(ModelError, match="damaged"):
+        training_facts.read(tmp_path)
+    (tmp_path / "log.jsonl").write_text("")
+    with pytest.raises(TrainingError, match="psnr"):
+        stage_of("tokenizer", tmp_path / "log.jsonl", 8, "psnr")
+
+
+@pytest.fixture(scope="module")
+def items(model, folder):
+    return list(evaluate(model, folder, clips=4, batch=3))
+
+
+def test_progress_ends_at_the_whole(items):
+    *steps, report = items
+    assert isinstance(report, Report)
+    assert all(isinstance(step, Progress) for step in steps)
+    done = [step.done / step.total for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+
+
+def test_everything_is_measured(items, model, folder):
+    report = items[-1]
+    networks = model.networks
+    assert report.cost.parameters == sum(v.numel() for v in networks.state_dict().values())
+    assert report.cost.evaluations == 16
+    assert [found.cell for found in report.adherence] == [cell.name for cell in CELLS]
+    assert all(found.model["all"].count == 4 for found in report.adherence)
+    assert {found.task for found in report.filling} == set(TASKS)
+    assert report.memorisation.training_clips == 6
+    assert report.facts == training_facts.read(folder)
+    values = json.loads(report.to_json(), parse_constant=pytest.fail)
+    assert values["adherence"][0]["truth"]["all"]["count"] == 4
+
+
+def test_without_facts_or_abilities_less_is_measured(tmp_path):
+    save_diffusion(tmp_path, diffusion_networks())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"abilities": ["image"]}))
+    *_, report = evaluate(diffusion.load(tmp_path), tmp_path, clips=4)
+    assert (report.adherence, report.memorisation, report.tokenizer) == ((), None, None)
+    assert [found.task for found in report.filling] == ["image"]
+    assert report.filling[0].ceiling is None
+    assert "Not known" in card(report)
+
+
+def test_the_card_names_all_that_it_should(items):
+    report = items[-1]
+    text = card(report, ["sheet.png"])
+    for words in (
+        "# tiny",
+        "16 euler steps",
+        "a slow machine",
+        "held out",
+        "two things, held-out combinations (4 clips)",
+        "kineo evaluate tiny",
+        "![Clips of fixed prompts, a row each](sheet.png)",
+        "ball purple",
+        "seed 90001",
+    ):
+        assert words.lower() in text.lower(), words
+    assert "curves.png" not in text
+    assert "nan" not in text.split()
+    assert all(len(line) < 300 for line in text.splitlines() if not line.startswith("- It knows"))
+
+
+def test_the_command_writes_a_report(folder, tmp_path, capsys):
+    out = tmp_path / "new" / "report"
+    assert main(["evaluate", str(folder), "--clips", "4", "--report", str(out), "--json"]) == 0
+    printed, said = capsys.readouterr()
+    assert json.loads(printed)["spec"]["name"] == "tiny"
+    assert "minutes left" in said
+    assert json.loads((out / "report.json").read_text())["scene_seed"] == 90001
+    assert (out / "README.md").read_text().startswith("# tiny")
+    assert json.loads(probe(out / "sheet.png").metadata["comment"])["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--clips", "2"], "clips must be"), (["--report", "/dev/null"], "can't")]
+)
+def test_the_command_refuses_at_once(folder, capsys, arguments, said):
+    assert main(["evaluate", str(folder), *arguments]) != 0
+    assert said in capsys.readouterr().err
