@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import SIDE, WINDOW, diffusion_networks, save_diffusion, shaken
+from tiny_models import SIDE, WINDOW, diffusion_networks, shaken
 
 from kineograph.canvas import TASKS as ALL_TASKS
 from kineograph.canvas import inpainting_canvas, interpolation_canvas, keyframes_canvas
@@ -31,6 +31,7 @@ from kineograph.generation import generate_batch
 from kineograph.media.probe import probe
 from kineograph.models import diffusion
 from kineograph.request import Request
+from kineograph.sampling.settings import Sampling
 from kineograph.video import Video
 from kineograph.worlds.captions import describe, parse
 from kineograph.worlds.holdout import is_held_out, training_scenes
@@ -47,11 +48,16 @@ def grey(*levels: int, side: int = 16) -> np.ndarray:
     ).copy()
 
 
+def save(folder):
+    networks = shaken(diffusion_networks())
+    diffusion.save(folder, networks, diffusion.spec_of("tiny", networks.config, Sampling(3, 2.0)))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny model without training, and facts of the training that it never had."""
     path = tmp_path_factory.mktemp("models") / "tiny"
-    save_diffusion(path, shaken(diffusion_networks()))
+    save(path)
     log = path.parent / "log.jsonl"
     lines = [{"step": n, "loss": 1.0, "seconds": 0.5 * (n + 1), "psnr": 10.0 + n} for n in range(120)]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -251,7 +257,7 @@ def test_planted_copies_are_found_and_new_clips_are_not():
     assert honest.nearer.value < 0.04
     assert caught.nearer.value >= 0.5
     assert caught.ratio.value < honest.ratio.low
-    assert memorisation(training[:50], unseen, training).ratio.value == 0
+    assert memorisation(training[:200], unseen, training).ratio.value == pytest.approx(0, abs=1e-6)
 
 
 def test_planted_clips_are_found_among_rendered_ones(model):
@@ -300,7 +306,7 @@ def test_everything_is_measured(items, model, folder):
     report = items[-1]
     networks = model.networks
     assert report.cost.parameters == sum(v.numel() for v in networks.state_dict().values())
-    assert report.cost.evaluations == 16
+    assert report.cost.evaluations == 3
     assert [found.cell for found in report.adherence] == [cell.name for cell in CELLS]
     assert all(found.model["all"].count == 4 for found in report.adherence)
     assert {found.task for found in report.filling} == set(TASKS)
@@ -311,7 +317,7 @@ def test_everything_is_measured(items, model, folder):
 
 
 def test_without_facts_or_abilities_less_is_measured(tmp_path):
-    save_diffusion(tmp_path, diffusion_networks())
+    save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"abilities": ["image"]}))
     *_, report = evaluate(diffusion.load(tmp_path), tmp_path, clips=4)
@@ -326,9 +332,9 @@ def test_the_card_names_all_that_it_should(items):
     text = card(report, ["sheet.png"])
     for words in (
         "# tiny",
-        "16 euler steps",
+        "3 euler steps",
         "a slow machine",
-        "held out",
+        "held-out",
         "two things, held-out combinations (4 clips)",
         "kineo evaluate tiny",
         "![Clips of fixed prompts, a row each](sheet.png)",

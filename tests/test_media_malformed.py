@@ -19,7 +19,7 @@ from kineograph.errors import MediaError
 from kineograph.media.decode import read_image, read_video
 from kineograph.media.probe import Limits, Probe, probe
 from kineograph.media.sandbox import Child
-from kineograph.media.wire import FRAME, HEAD, INFO, LIMITS, REPEATS, Unreadable
+from kineograph.media.wire import FRAME, HEAD, INFO, REPEATS, Task, Unreadable
 
 WAYS = {
     "mp4": ("libx264", "yuv420p"),
@@ -223,7 +223,15 @@ def test_a_name_with_control_characters_is_shown_harmlessly(tmp_path: Path) -> N
 
 
 PROBE = Probe(4, 2, 25.0, 1, 0.04, "h264", "mp4", False)
-INTRODUCTION = HEAD.pack(INFO, len(PROBE.to_json())) + PROBE.to_json()
+
+
+def introduction(old: bytes = b"", new: bytes = b"") -> bytes:
+    text = PROBE.to_json()
+    assert old in text
+    text = text.replace(old, new, 1)
+    return HEAD.pack(INFO, len(text)) + text
+
+
 FRAME_BYTES = REPEATS.pack(1) + bytes(4 * 2 * 3)
 FORGED = {
     "silence": b"",
@@ -233,11 +241,15 @@ FORGED = {
     "deep json": HEAD.pack(INFO, 200_000) + b"[" * 200_000,
     "other fields": HEAD.pack(INFO, 9) + b'{"a": []}',
     "frame first": HEAD.pack(FRAME, len(FRAME_BYTES)) + FRAME_BYTES,
-    "wrong types": INTRODUCTION.replace(b'"width": 4', b'"width":"4'),
-    "short frame": INTRODUCTION + HEAD.pack(FRAME, 5) + b"\1\0\0\0a",
-    "no repeats": INTRODUCTION + HEAD.pack(FRAME, len(FRAME_BYTES)) + bytes(len(FRAME_BYTES)),
-    "endless repeats": INTRODUCTION + HEAD.pack(FRAME, len(FRAME_BYTES)) + b"\xff" * len(FRAME_BYTES),
-    "cut off": INTRODUCTION + HEAD.pack(FRAME, len(FRAME_BYTES)) + FRAME_BYTES[:7],
+    "wrong types": introduction(b'"width": 4', b'"width": "4"'),
+    "no width": introduction(b'"width": 4', b'"width": 0'),
+    "too wide": introduction(b'"width": 4', b'"width": 1000000000'),
+    "no tags": introduction(b'"metadata": {}', b'"metadata": []'),
+    "endless rate": introduction(b'"fps": 25.0', b'"fps": 1e99999'),
+    "short frame": introduction() + HEAD.pack(FRAME, 5) + b"\1\0\0\0a",
+    "no repeats": introduction() + HEAD.pack(FRAME, len(FRAME_BYTES)) + bytes(len(FRAME_BYTES)),
+    "endless repeats": introduction() + HEAD.pack(FRAME, len(FRAME_BYTES)) + b"\xff" * len(FRAME_BYTES),
+    "cut off": introduction() + HEAD.pack(FRAME, len(FRAME_BYTES)) + FRAME_BYTES[:7],
 }
 
 
@@ -250,7 +262,7 @@ def talk(words: bytes) -> Iterator[tuple[int, bytes]]:
     process.stdin.write(words)
     process.stdin.close()
     try:
-        yield from Child(process, Timer(60, process.kill), LIMITS).runs()
+        yield from Child(process, Timer(60, process.kill), Task(frames=True)).runs()
     finally:
         process.wait()
 
@@ -262,7 +274,7 @@ def test_a_child_that_was_taken_over_is_not_believed(kind: str) -> None:
 
 
 def test_a_child_that_behaves_is() -> None:
-    words = INTRODUCTION + HEAD.pack(FRAME, len(FRAME_BYTES)) + FRAME_BYTES + HEAD.pack(b".", 0)
+    words = introduction() + HEAD.pack(FRAME, len(FRAME_BYTES)) + FRAME_BYTES + HEAD.pack(b".", 0)
     assert list(talk(words)) == [(1, bytes(24))]
 
 

@@ -11,6 +11,7 @@ from kineograph import __version__
 from kineograph.cli import models, worlds
 from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
+from kineograph.cli.train import train
 from kineograph.errors import KineographError
 
 INTERRUPTED = 130
@@ -24,6 +25,7 @@ app = App(
 )
 app.command(generate)
 app.command(evaluate)
+app.command(train)
 app.command(models.app, name="models")
 app.command(worlds.app, name="worlds")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from kineograph.data.shards import Shards, indices, write
+from kineograph.data.shards import Parts, Shards, indices, write
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_signal
 from kineograph.text.vocabulary import Vocabulary
-
-Parts = Iterable[tuple[Mapping[str, Tensor], list[str]]]
 
 
 def clips_of(shards: Shards, part: int = 64) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
@@ -31,8 +29,9 @@ def measure(tokenizer: Tokenizer, shards: Shards, count: int = 256) -> None:
     """Set the tokenizer's mean and deviation of each channel from the first clips."""
     device = tokenizer.latent_mean.device
     frames = torch.stack([shards.clip(i, "frames") for i in range(min(count, len(shards)))])
+    parts = torch.split(frames, 16)
     with autocast(device):
-        means = [tokenizer.posterior(to_signal(part.to(device)))[0].float() for part in frames.split(16)]
+        means = [tokenizer.posterior(to_signal(part.to(device)))[0].float() for part in parts]
     raw = torch.cat(means)
     tokenizer.latent_mean.copy_(raw.mean(dim=(0, 1, 3, 4)))
     tokenizer.latent_std.copy_(raw.std(dim=(0, 1, 3, 4)))
@@ -44,7 +43,7 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
     device = tokenizer.latent_mean.device
     for fields, captions in parts:
         with autocast(device):
-            split = [tokenizer.encode(to_signal(f.to(device))) for f in fields["frames"].split(16)]
+            split = [tokenizer.encode(to_signal(f.to(device))) for f in torch.split(fields["frames"], 16)]
         yield {"latents": torch.cat(split).to(torch.float16).cpu()}, captions
 
 

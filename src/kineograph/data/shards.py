@@ -64,11 +64,11 @@ class Shards:
         """One field of one clip, read from disk."""
         shard = bisect_right(self._ends, index)
         row = index - (self._ends[shard - 1] if shard else 0)
-        found: Tensor = self._open[shard].get_slice(field)[row]
+        found: Tensor = self._open[shard].get_slice(field)[row]  # type: ignore[no-untyped-call]
         return found
 
     def fields(self) -> list[str]:
-        return list(self._open[0].keys())
+        return list(self._open[0].keys())  # type: ignore[no-untyped-call]
 
 
 def write(folder: Path, parts: Parts, fps: float) -> Shards:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from kineograph.canvas import TASKS
 from kineograph.evaluation.adherence import Adherence
+from kineograph.evaluation.cost import PROMPT
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS as FILLED
 from kineograph.evaluation.report import Report, percent, table, tables
 from kineograph.models.family import Spec
+from kineograph.request import Request
 from kineograph.worlds.captions import VALUES
 from kineograph.worlds.holdout import HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION
 
@@ -36,12 +38,15 @@ def card(report: Report, pictures: Sequence[str] = ()) -> str:
 
 def _head(report: Report) -> str:
     spec, cost = report.spec, report.cost
+    named = "" if spec.name == Request.model else f" --model {spec.name}"
     return f"""# {spec.name}
 
 A {spec.family} model with {cost.parameters / 1e6:.1f} million parameters in {cost.megabytes:.1f} MB.
 It makes {spec.window} frames of {spec.width}x{spec.height} pixels at {spec.fps:g} frames per second.
 A clip takes {cost.seconds:.2f} seconds on {cost.machine.processor} with {cost.machine.threads} threads.
-Its weights have the SHA-256 `{spec.weights_hash[:16]}…`."""
+Its weights have the SHA-256 `{spec.weights_hash[:16]}…`.
+
+    kineo generate "{PROMPT}"{named}"""
 
 
 def _abilities(spec: Spec) -> str:
@@ -90,7 +95,7 @@ def _weakest(found: Adherence) -> str:
     """The attribute of a cell that is wrong most often."""
     named = {name: figure for name, figure in found.model.items() if name != "all"}
     name = min(named, key=lambda name: named[name].value)
-    return f"With {found.cell} it is weakest in the {name}: {percent(named[name])} right."
+    return f"Most often wrong with {found.cell} is the {name}: {percent(named[name])} are right."
 
 
 def _vocabulary(spec: Spec) -> str:
@@ -102,7 +107,7 @@ def _reading(report: Report) -> str:
         ", ".join(" ".join(pair) for pair in sorted(pairs))
         for pairs in (HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION)
     )
-    known = "; ".join(f"{task.task}: {FILLED[task.task].known}" for task in report.filling)
+    known = "; ".join(f"{FILLED[task.task].known} ({task.task})" for task in report.filling)
     sampling = report.spec.sampling
     return f"""## Figures
 
@@ -116,7 +121,7 @@ An attribute counts as right if it is right for every thing. `all` needs every a
 Held-out combinations, which no training clip shows: {colors}; {motions}.
 
 **Fills canvases.** Some pixels of a rendered clip are known, and the caption is given.
-What is known: {known}.
+Known are {known}.
 PSNR is of the mean squared error over the unknown pixels of all clips, and over those that show a thing.
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.

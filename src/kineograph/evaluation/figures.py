@@ -43,5 +43,6 @@ def bootstrap(statistic: Callable[[Values], float], values: Values) -> Figure:
     """
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.nanpercentile([statistic(values[draw]) for draw in draws], (2.5, 97.5), method="nearest")
+    resampled = [found for draw in draws if not math.isnan(found := statistic(values[draw]))]
+    low, high = np.percentile(resampled or [math.nan], (2.5, 97.5), method="nearest")
     return Figure(statistic(values), float(low), float(high), len(values))

@@ -46,7 +46,7 @@ def ssim(first: Frames, second: Frames) -> float:
     Wang et al. 2004, equation 13: Gaussian windows of 11 pixels and deviation 1.5 that lie wholly inside the
     frame. Each colour is compared by itself; the mean is over windows, colours and frames.
     """
-    x, y = (rearrange(torch.from_numpy(f), "t h w c -> (t c) 1 h w").double() for f in (first, second))
+    x, y = (rearrange(torch.from_numpy(f), "t h w c -> (t c) h w").float() for f in (first, second))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x**2
     variance_y = _local_mean(y * y) - mean_y**2
@@ -57,10 +57,16 @@ def ssim(first: Frames, second: Frames) -> float:
 
 
 def _local_mean(x: Tensor) -> Tensor:
-    """Gaussian average (N, 1, H - 10, W - 10) around each pixel of x (N, 1, H, W)."""
-    at = torch.arange(WINDOW, dtype=x.dtype) - WINDOW // 2
+    """Gaussian average (N, H - 10, W - 10) around each pixel of x (N, H, W)."""
+    return _averages(x.shape[1]) @ x @ _averages(x.shape[2]).T
+
+
+def _averages(length: int) -> Tensor:
+    """The matrix (length - 10, length) that takes the Gaussian average of each window."""
+    at = torch.arange(WINDOW) - WINDOW // 2
     weights = torch.softmax(-(at**2) / (2 * SIGMA**2), 0)
-    return F.conv2d(F.conv2d(x, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    windows = length - WINDOW + 1
+    return torch.stack([F.pad(weights, (start, windows - 1 - start)) for start in range(windows)])
 
 
 def thumbnails(clips: Frames) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from kineograph.media.colour import Painter, notes_on, swaps_axes, turn_of
-from kineograph.media.formats import CODECS, Format, is_cut_short, unpack_comment
+from kineograph.media.formats import CODECS, Format, is_cut_short, readable_tags, unpack_comment
 from kineograph.media.timing import Picture, constant_rate, is_variable
 from kineograph.media.wire import Limits, Probe, Unreadable
 from kineograph.video import Frames
@@ -94,8 +94,10 @@ class ContainerSource:
         )
 
     def _metadata(self, container: InputContainer) -> dict[str, str]:
-        tags = {key.lower(): value for key, value in container.metadata.items()}
-        return unpack_comment(tags["comment"]) if self._form.name == "gif" and "comment" in tags else tags
+        tags = container.metadata
+        if self._form.name == "gif" and "comment" in tags:
+            tags = unpack_comment(tags["comment"])
+        return readable_tags(tags)
 
     def _stream_notes(self, container: InputContainer, stream: VideoStream) -> Iterator[str]:
         if container.streams.audio:

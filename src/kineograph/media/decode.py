@@ -26,8 +26,8 @@ def read_video(
     The frames are upright (rotation flags applied), 8-bit RGB by the file's own matrix and range (untagged:
     BT.709 from 720 lines up, BT.601 below), at a constant rate: `fps` frames per second, or the file's own
     average rate. Frame k shows what a player shows at start + k / fps seconds (see `timing.resample`). Sound
-    is left out; transparency is laid over white; a still image is one frame at 1 fps. `probe` tells what of
-    this applies to a file.
+    is left out; transparency is laid over white; a still image is one frame, at `fps` or 1. `probe` tells
+    what of this applies to a file.
 
     max_frames: at most so many frames, >= 1. start: seconds from the beginning, >= 0.
     Raises MediaError if the file can't be read, is damaged, cut short or beyond `limits`, or ends before

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 from kineograph.media.wire import Unreadable
 
 HEAD_BYTES = 64
+MOST_TAGS, MOST_CHARACTERS = 64, 32_768
 READABLE = "mp4, mov, mkv, webm, avi, gif, png, jpg or webp"
 
 # What libavcodec may open. Everything else that it was built with stays shut.
@@ -142,6 +145,11 @@ def _vint(file: BinaryIO) -> int:
     unknown = (1 << 7 * (extra + 1)) - 1
     value = int.from_bytes(bytes([first]) + file.read(extra), "big") & unknown
     return 0 if value == unknown else value
+
+
+def readable_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that `Probe.metadata` shows: containers fold the case of keys, so all are in lower case."""
+    return {key.lower(): value[:MOST_CHARACTERS] for key, value in islice(tags.items(), MOST_TAGS)}
 
 
 def pack_comment(metadata: dict[str, str]) -> str:

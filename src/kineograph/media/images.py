@@ -18,7 +18,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from kineograph.media.formats import Format, unpack_comment
+from kineograph.media.formats import Format, readable_tags, unpack_comment
 from kineograph.media.timing import Picture, constant_rate, is_variable
 from kineograph.media.wire import Limits, Probe, Unreadable
 from kineograph.video import Frames
@@ -115,5 +115,5 @@ def _notes_on(image: Image.Image) -> Iterator[str]:
 def _metadata(image: Image.Image) -> dict[str, str]:
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
-        return unpack_comment(comment.decode(errors="replace"))
-    return {key.lower(): str(value) for key, value in getattr(image, "text", {}).items()}
+        return readable_tags(unpack_comment(comment.decode(errors="replace")))
+    return readable_tags(getattr(image, "text", {}))

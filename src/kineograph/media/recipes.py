@@ -44,11 +44,8 @@ def to_palette(template: VideoFrame) -> Graph:
     graph = Graph()
     graph.threads = 1
     source, split = buffer_for(graph, template), graph.add("split")
-    palette, paint = (
-        graph.add("palettegen", "stats_mode=single"),
-        graph.add("paletteuse", "new=1:dither=sierra2_4a"),
-    )
-    sink = graph.add("buffersink")
+    palette = graph.add("palettegen", "stats_mode=single")
+    paint, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
     source.link_to(split)
     split.link_to(paint, 0, 0)
     split.link_to(palette, 1, 0)

@@ -7,7 +7,6 @@ to open anything. The time limit is a timer that kills the child, which ends eve
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -33,26 +32,32 @@ from kineograph.media.wire import (
 )
 
 WORKER = "kineograph.media.worker"
-LARGEST_TEXT = 1 << 20  # bytes of a probe or of an error
-FAILED_START = 1  # Python's exit status for an exception that the child doesn't report
+PACKAGES = Path(__file__).parents[2]
+LARGEST_TEXT = 1 << 24  # bytes of a probe or of an error
+# Exit statuses: Python's for an exception that the child can't report, the kernel's for exceeding a limit.
+FAILED_START, KILLED = 1, -9
 PIPE_BYTES = 1 << 20
 
 
 class Child:
     """A running child: its `probe`, and its frames as they come. Raises Unreadable where it gives up."""
 
-    def __init__(self, process: subprocess.Popen[bytes], timer: Timer, limits: Limits) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], timer: Timer, task: Task) -> None:
         assert process.stdout is not None
-        self._process, self._out, self._timer, self._limits = process, process.stdout, timer, limits
+        self._process, self._out, self._timer, self._task = process, process.stdout, timer, task
         try:
             self.probe = Probe.from_json(self._read(INFO, LARGEST_TEXT) or b"")
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except ValueError:
             raise self._failure() from None
+        self._pixels = self.probe.height * self.probe.width
+        if self._pixels > task.limits.frame_pixels:
+            raise self._failure()
 
     def runs(self) -> Iterator[tuple[int, bytes]]:
         """Each frame's repeat count, >= 1, and its height * width * 3 bytes."""
-        size = REPEATS.size + self.probe.height * self.probe.width * 3
-        frames_left = self._limits.total_pixels // (self.probe.height * self.probe.width)
+        size = REPEATS.size + self._pixels * 3
+        allowed = self._task.limits.total_pixels // self._pixels
+        frames_left = min(self._task.max_frames or allowed, allowed)
         while (payload := self._read(FRAME, size)) is not None:
             if len(payload) != size:
                 raise self._failure()
@@ -76,11 +81,11 @@ class Child:
 
     def _failure(self) -> Unreadable:
         if self._timer.finished.is_set():
-            seconds = self._limits.wall_seconds
+            seconds = self._task.limits.wall_seconds
             return Unreadable(f"took more than {seconds:g} s to read: cut it or scale it down.")
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
-        if self._process.returncode == -signal.SIGKILL:
+        if self._process.returncode == KILLED:
             return Unreadable("took too much processor time or memory to decode: cut it or scale it down.")
         if self._process.returncode == FAILED_START:
             return Unreadable(
@@ -104,7 +109,7 @@ def decoding(path: str | os.PathLike[str], task: Task) -> Iterator[Child]:
         timer.daemon = True
         timer.start()
         try:
-            yield Child(process, timer, task.limits)
+            yield Child(process, timer, task)
         finally:
             timer.cancel()
             process.kill()
@@ -152,7 +157,7 @@ def check_file(status: os.stat_result, limits: Limits) -> None:
 def start(file: BinaryIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
     """The child, with this process's modules within reach, but not the working directory's (-P)."""
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(PACKAGES)]),
         "OPENBLAS_NUM_THREADS": "1",  # threads would take address space
         "OMP_NUM_THREADS": "1",
     }

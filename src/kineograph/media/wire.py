@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import IO, BinaryIO
 
 INFO, FRAME, ERROR, END = b"I", b"F", b"E", b"."
@@ -46,7 +47,8 @@ class Probe:
 
     width, height: pixels, after rotation. fps: frames per second. frames: expected number, None if unknown.
     seconds: length. codec, container: short names such as "h264" and "mp4". notes: what reading leaves out or
-    alters, one sentence each. metadata: the container's tags, keys in lower case.
+    alters, one sentence each. metadata: the container's tags, keys in lower case; the first 64 of them, the
+    first 32,768 characters of each.
     """
 
     width: int
@@ -65,19 +67,25 @@ class Probe:
 
     @classmethod
     def from_json(cls, text: bytes) -> Probe:
-        """Raises ValueError unless every field has its type: a child that went wrong is not trusted."""
-        values = json.loads(text)
-        probe = cls(**(values | {"notes": tuple(values["notes"])}))
-        whole = (probe.width, probe.height, probe.frames or 0)
-        words = (probe.codec, probe.container, *probe.notes, *probe.metadata, *probe.metadata.values())
-        sane = (
-            all(type(number) is int and number >= 0 for number in whole)
-            and all(type(number) is float and number > 0 for number in (probe.fps, probe.seconds))
-            and all(type(word) is str for word in words)
-        )
+        """Raises ValueError unless every field is of its type and in its range: a child is not trusted."""
+        try:
+            values = json.loads(text)
+            probe = cls(**(values | {"notes": tuple(values["notes"])}))
+            sane = probe._is_sane()
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError("not a probe") from error
         if not sane:
             raise ValueError("not a probe")
         return probe
+
+    def _is_sane(self) -> bool:
+        words = (self.codec, self.container, *self.notes, *self.metadata, *self.metadata.values())
+        return (
+            all(type(size) is int and size > 0 for size in (self.width, self.height, self.frames or 1))
+            and all(type(number) is float and 0 < number < inf for number in (self.fps, self.seconds))
+            and all(type(word) is str for word in words)
+            and type(self.has_audio) is bool
+        )
 
 
 @dataclass(frozen=True)

@@ -120,30 +120,36 @@ def import_whole(package: ModuleType) -> None:
 
 
 def answer(source: Source, task: Task, out: BinaryIO) -> None:
-    """The probe, then each frame as it is decoded."""
+    """The probe, then the frames."""
     write_record(out, INFO, source.probe.to_json())
-    if not task.frames:
-        return
-    fps = task.fps or source.native
-    check_length(source.probe, task, fps)
-    shown = 0
+    if task.frames:
+        shown = send_frames(source, task, out)
+        if not shown:
+            raise Unreadable(
+                f"lasts {source.probe.seconds:.3f} s: start before that, not at {task.start:g} s."
+            )
+
+
+def send_frames(source: Source, task: Task, out: BinaryIO) -> int:
+    """Each frame as it is decoded; how many there were."""
+    fps, shown = task.fps or source.native, 0
+    wanted = 1 if source.probe.frames == 1 else task.max_frames  # a still stays one frame at any rate
+    check_length(source.probe, task.start, fps, wanted, task.limits)
+    runs = resample(counted(source, task), fps=fps, native=source.native, start=task.start)
     try:
-        for image, repeats in resample(
-            counted(source, task), fps=fps, native=source.native, start=task.start
-        ):
-            repeats = min(repeats, (task.max_frames or shown + repeats) - shown)
+        for image, repeats in runs:
+            repeats = min(repeats, (wanted or shown + repeats) - shown)
             shown += repeats
             check_total(shown, source.probe, task.limits)
             pixels = np.ascontiguousarray(source.paint(image))
             write_record(out, FRAME, REPEATS.pack(repeats), pixels.data.cast("B"))
-            if shown == task.max_frames:
-                return
+            if shown == wanted:
+                break
     except (Unreadable, MemoryError):
         raise
     except Exception as error:
         raise Unreadable(f"is damaged after frame {shown}: repair it or read {shown} frames.") from error
-    if not shown:
-        raise Unreadable(f"lasts {source.probe.seconds:.3f} s: start before that, not at {task.start:g} s.")
+    return shown
 
 
 def counted(source: Source, task: Task) -> Iterator[Picture[Any]]:
@@ -153,10 +159,10 @@ def counted(source: Source, task: Task) -> Iterator[Picture[Any]]:
         yield picture
 
 
-def check_length(probe: Probe, task: Task, fps: float) -> None:
+def check_length(probe: Probe, start: float, fps: float, wanted: int | None, limits: Limits) -> None:
     """Refuse at once what would be refused after minutes."""
-    expected = max(0.0, probe.seconds - task.start) * fps
-    check_total(min(expected, task.max_frames or expected), probe, task.limits)
+    expected = max(0.0, probe.seconds - start) * fps
+    check_total(min(expected, wanted or expected), probe, limits)
 
 
 def check_total(frames: float, probe: Probe, limits: Limits) -> None:

@@ -112,9 +112,9 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             x = block(x, modulation, text, (self.cos, self.sin))
         shift, scale = self.modulation_out(mood).chunk(2, dim=-1)
-        x = self.leave(self.norm(x) * (1 + scale) + shift)
+        made: Tensor = self.leave(self.norm(x) * (1 + scale) + shift)
         grid = self.config.grid[1] // PATCH
-        return rearrange(x, "b t (h w) (c p q) -> b t c (h p) (w q)", h=grid, p=PATCH, q=PATCH)
+        return rearrange(made, "b t (h w) (c p q) -> b t c (h p) (w q)", h=grid, p=PATCH, q=PATCH)
 
     def _patches(self, z: Tensor, canvas: Tensor | None) -> Tensor:
         """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""

@@ -10,7 +10,7 @@ known enters as masked pixels. Longer clips roll on: the next window starts 8 fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -150,7 +150,7 @@ class FlowObjective:
         moved = [*self.networks.denoiser.named_parameters(), *self.networks.text.named_parameters()]
         return [(name, parameter) for name, parameter in moved if parameter.requires_grad]
 
-    def loss(self, batch: dict[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have frames."""
         clean_latents = batch["latents"].float()
         time, canvas = self._levels(clean_latents.shape[:2], batch.get("frames"), draw)
@@ -365,7 +365,8 @@ class Diffusion:
         length = self.networks.config.text_length
         numbers = torch.tensor([self.vocabulary.encode(p, length) for p in prompts], device=self.device)
         with torch.inference_mode(), autocast(self.device, self.dtype):
-            return self.networks.text(numbers).float()
+            encoded: Tensor = self.networks.text(numbers)
+        return encoded.float()
 
     def _padded(self, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
         """Frames and mask in whole windows at the native size; edges are continued, later frames unknown."""

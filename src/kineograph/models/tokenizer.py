@@ -59,7 +59,7 @@ class Conv(nn.Module):
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight.unflatten(1, (-1, self.kernel, self.kernel))
+        weight = torch.unflatten(self.weight, 1, (-1, self.kernel, self.kernel))
         y = F.conv2d(x, weight, self.bias, padding=self.kernel // 2)
         return y + _matched(x, len(self.bias)) if self.shortcut else y
 
@@ -74,7 +74,7 @@ def _matched(x: Tensor, channels: int) -> Tensor:
     have = x.shape[1]
     if have < channels:
         return x.repeat_interleave(channels // have, dim=1)
-    return x.unflatten(1, (channels, have // channels)).mean(dim=2)
+    return torch.unflatten(x, 1, (channels, have // channels)).mean(dim=2)
 
 
 class Block(nn.Module):
@@ -92,7 +92,8 @@ class Block(nn.Module):
         batch = x.shape[0]
         seen = self._with_past(x, before) if self.recalls else x
         y = F.silu(self.inner(_pixel_norm(seen.flatten(0, 1))))
-        return x + self.outer(y).unflatten(0, (batch, -1))
+        z: Tensor = x + self.outer(y).unflatten(0, (batch, -1))
+        return z
 
     @staticmethod
     def _with_past(x: Tensor, before: Tensor | None) -> Tensor:
@@ -112,7 +113,7 @@ class Resize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(0, 1)
         y = F.pixel_shuffle(self.conv(flat), 2) if self.up else self.conv(F.pixel_unshuffle(flat, 2))
-        return y.unflatten(0, (x.shape[0], -1))
+        return torch.unflatten(y, 0, (x.shape[0], -1))
 
 
 def _level(width: int, depth: int) -> list[nn.Module]:
@@ -141,8 +142,7 @@ class Project(nn.Module):
         self.conv = Conv(width_in, width_out, kernel=3, shortcut=shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x.flatten(0, 1))
-        return y.unflatten(0, (x.shape[0], -1))
+        return torch.unflatten(self.conv(x.flatten(0, 1)), 0, (x.shape[0], -1))
 
 
 def fold(frames: Tensor) -> Tensor:
@@ -189,9 +189,10 @@ class Tokenizer(nn.Module):
             + [Project(fine, folded, shortcut=True)]
         )
         with torch.no_grad():  # begin with little noise, so that there is something to learn from
-            moments = self.encoder[-1].conv
-            moments.weight[config.channels :] = 0.0
-            moments.bias[config.channels :] = -5.0
+            moments = self.encoder[-1]
+            assert isinstance(moments, Project)
+            moments.conv.weight[config.channels :] = 0.0
+            moments.conv.bias[config.channels :] = -5.0
         self.register_buffer("latent_mean", torch.zeros(config.channels))
         self.register_buffer("latent_std", torch.ones(config.channels))
 

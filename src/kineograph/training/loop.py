@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -26,7 +26,7 @@ from kineograph.training import checkpoint, log
 from kineograph.training.ema import Ema
 from kineograph.training.optim import OptimConfig, Optimizer, learning_rate
 
-Batch = Mapping[str, Tensor]
+Batch = dict[str, Tensor]
 
 
 class Objective(Protocol):
@@ -45,9 +45,14 @@ class Trainable(Protocol):
     `hot` are the modules worth compiling, where a C++ compiler is at hand.
     """
 
-    module: nn.Module
-    objectives: Sequence[Objective]
-    hot: Sequence[nn.Module]
+    @property
+    def module(self) -> nn.Module: ...
+
+    @property
+    def objectives(self) -> Sequence[Objective]: ...
+
+    @property
+    def hot(self) -> Sequence[nn.Module]: ...
 
 
 class Data(Protocol):
@@ -137,7 +142,7 @@ class Trainer:
             optimizer.load_tensors(found.tensors[f"optimizer{index}"])
         state = found.state
         cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
-        self.progress = Progress(state["step"], state["elapsed"], cooldown)  # type: ignore[arg-type]
+        self.progress = Progress(state["step"], state["elapsed"], cooldown)
         self._saved = self.progress.step
 
     def run(self) -> Iterator[TrainStep]:
@@ -182,7 +187,8 @@ class Trainer:
         rate = learning_rate(self.config.optim, step, self.progress.cooldown)
         batch = {k: v.to(self.device) for k, v in self.data.batch(step).items()}
         draw = Noise(self.config.seed).generator("train", step)
-        total, logged = 0.0, {}
+        total = 0.0
+        logged: dict[str, float] = {}
         for objective, optimizer in zip(self.trainable.objectives, self.optimizers, strict=True):
             with autocast(self.device):
                 loss, metrics = objective.loss(batch, draw)

@@ -30,7 +30,8 @@ class Optimizer:
     """Muon and AdamW side by side over named parameters, with their state as flat tensors for checkpoints."""
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], config: OptimConfig) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in named:
             hidden = parameter.ndim == 2 and not set(config.muon).isdisjoint(name.split("."))
             (matrices if hidden else others).append(parameter)

@@ -1,4 +1,4 @@
-"""Pictures of a stage while it trains: contact sheets and the loss as a curve, as often as they cost little."""
+"""Pictures of a stage while it trains: contact sheets and the loss as a curve, at little cost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from kineograph.errors import KineographError
 from kineograph.training.events import Event, Note, Shown
+from kineograph.training.loop import TrainStep
 from kineograph.training.plots import plot_loss
 from kineograph.training.sheets import Sheet
 
@@ -27,17 +28,17 @@ class Pictures:
         self.due = elapsed + every
         self.plot = True
 
-    def after(self, step: int, elapsed: float, average: nn.Module) -> Iterator[Event]:
-        """Make them if they are due after `step`, `elapsed` seconds into the training."""
-        if not self.every or elapsed < self.due:
+    def after(self, done: TrainStep, average: nn.Module) -> Iterator[Event]:
+        """Make them if they are due after a step."""
+        if not self.every or done.elapsed < self.due:
             return
         start = time.monotonic()
-        yield from self.make(step, average)
+        yield from self.make(done.step + 1, average)
         cost = time.monotonic() - start
-        self.due = elapsed + max(self.every, cost / SHARE)
+        self.due = done.elapsed + max(self.every, cost / SHARE)
 
     def make(self, step: int, average: nn.Module) -> Iterator[Event]:
-        """Make them now."""
+        """Make them now, after `step` steps."""
         if self.plot:
             yield self._plotted()
         if self.sheet is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kineograph.training import log
 
@@ -35,10 +36,11 @@ def plot_loss(folder: Path) -> Path:
     return aside.replace(folder / PLOT)
 
 
-def running_mean(values: np.ndarray) -> np.ndarray:
-    """The mean of up to a fiftieth of the values (N,), those up to and with each."""
-    width = max(1, len(values) // 50)
+def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the values (N,) up to and with each, over a fiftieth of them or ten."""
+    width = max(10, len(values) // 50)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     begins = np.maximum(0, ends - width)
-    return (sums[ends] - sums[begins]) / (ends - begins)
+    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / (ends - begins)
+    return means

@@ -68,6 +68,16 @@ class Recipe:
     sheets: float = 4.0
 
     @property
+    def stages(self) -> dict[str, Stage]:
+        """The stages by name, in their order."""
+        return {
+            "tokenizer": self.tokenizer_stage,
+            "text": self.text_stage,
+            "flow": self.flow_stage,
+            "decoder": self.decoder_stage,
+        }
+
+    @property
     def frames(self) -> int:
         return 1 + 4 * (self.denoiser.grid[0] - 1)
 

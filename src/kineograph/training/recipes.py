@@ -17,8 +17,8 @@ import torch
 from kineograph import catalog
 from kineograph.config import from_dict
 from kineograph.errors import DataError, ModelError, RequestError
-from kineograph.models.diffusion import Diffusion, DiffusionConfig, DiffusionNetworks
-from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE
+from kineograph.models.diffusion import CONTEXT, Diffusion, DiffusionConfig, DiffusionNetworks
+from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, latent_frames_of
 from kineograph.training.loop import TrainConfig
 from kineograph.training.presets import PRESETS, WORLD, Recipe, Stage
 
@@ -123,22 +123,32 @@ def check(recipe: Recipe) -> None:
         raise RequestError(f"The tokenizer and the denoiser don't fit together: {reason}.") from error
 
 
+def check_init(recipe: Recipe, init: DiffusionConfig) -> None:
+    """The networks of the model to start from must be those of the recipe.
+
+    Raises:
+        RequestError: they are not.
+    """
+    if (recipe.tokenizer, recipe.denoiser) != (init.tokenizer, init.denoiser):
+        raise RequestError("The model to start from has other networks: leave out settings of theirs.")
+
+
 def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     frames, height, width = recipe.denoiser.grid
     yield recipe.clips >= 1, f"clips must be at least 1, not {recipe.clips}."
     yield 0 <= recipe.sheets < math.inf, f"sheets must be minutes, 0 for none, not {recipe.sheets:g}."
-    yield frames >= 2, f"denoiser.grid must begin with at least 2 latent frames, not {frames}."
+    least = latent_frames_of(CONTEXT + 1)
+    yield frames >= least, f"denoiser.grid must begin with at least {least} latent frames, not {frames}."
     yield (
         min(recipe.denoiser.depth, recipe.denoiser.width, height) >= 1,
         "denoiser.width, depth and grid must be above 0.",
     )
     yield height == width, f"denoiser.grid must be square, not {height} by {width} cells."
-    for name in ("tokenizer_stage", "text_stage", "flow_stage", "decoder_stage"):
-        stage: Stage = getattr(recipe, name)
-        yield stage.batch >= 1, f"{name}.batch must be at least 1, not {stage.batch}."
+    for name, stage in recipe.stages.items():
+        yield stage.batch >= 1, f"{name}_stage.batch must be at least 1, not {stage.batch}."
         fits = 0 <= stage.canvas < stage.batch
-        yield fits, f"{name}.canvas must be from 0 to less than the batch, not {stage.canvas}."
-        yield from _train_rules(f"{name}.train", stage.train)
+        yield fits, f"{name}_stage.canvas must be from 0 to less than the batch, not {stage.canvas}."
+        yield from _train_rules(f"{name}_stage.train", stage.train)
 
 
 def _train_rules(name: str, train: TrainConfig) -> Iterator[tuple[bool, str]]:

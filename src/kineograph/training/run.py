@@ -23,11 +23,10 @@ from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, FieldBatches, Parts, Shards, writing
 from kineograph.errors import RequestError
 from kineograph.models import diffusion
-from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
-from kineograph.models.tokenizer import Tokenizer, TokenizerConfig, TokenizerObjective
+from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.text.pretrain import AttributeObjective
-from kineograph.text.vocabulary import RESERVED, Vocabulary
+from kineograph.text.vocabulary import RESERVED, Vocabulary, split
 from kineograph.training import recipes
 from kineograph.training.events import Event, Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.loop import Data, Objective, Trainable, Trainer
@@ -72,18 +71,17 @@ class Run:
         self.recipe, self.out, self.own = recipe, out, clips
         self.on_world = clips is None and recipe.data == WORLD
         self.init = recipes.networks_of(recipe.init) if init is None and recipe.init else init
+        if self.init is not None:
+            recipes.check_init(recipe, self.init.config)
         self.folder = self._folder()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self.init and (self.init.config.tokenizer, self.init.config.denoiser) != _networks_in(recipe):
-            raise RequestError(
-                "The model to start from has other networks: leave tokenizer and denoiser as set."
-            )
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Do what is not done yet, telling of every step. Closing the iterator keeps what was learnt."""
         recipes.keep(self.recipe, self.out)
         clips = yield from self._clips()
         networks = self._networks(clips)
+        yield from _long_captions(clips, networks.config.text_length)
         yield from self._train_tokenizer(networks.tokenizer, clips)
         encoded = yield from self._latents(networks.tokenizer, clips)
         if self.on_world and self.init is None:
@@ -103,9 +101,7 @@ class Run:
         if self.own is not None or self.on_world or (self.out / "clips" / INDEX).exists():
             return None
         if not recipe.data:
-            raise RequestError(
-                f"The preset {recipe.name} learns from your own clips: name their folder as data."
-            )
+            raise RequestError(f"The recipe {recipe.name} learns from your own clips: give their folder.")
         return Folder(Path(recipe.data), recipe.frames, recipe.size, world.FPS)
 
     def _clips(self) -> Generator[Event, None, Shards]:
@@ -197,13 +193,13 @@ class Run:
         trainer = Trainer(learner, data, stage.train, self.out / name)
         if trainer.resume():
             yield Note(f"Resuming {name} at step {trainer.progress.step}")
-        average, every, first = trainer.ema.average, 60 * self.recipe.sheets, trainer.progress
-        pictures = Pictures(self.out, name, sheet if every else None, every, first.elapsed)
-        begun = trainer.progress.step
+        begun, elapsed = trainer.progress.step, trainer.progress.elapsed
+        average, every = trainer.ema.average, 60 * self.recipe.sheets
+        pictures = Pictures(self.out, name, sheet if every else None, every, elapsed)
         try:
             for step in trainer.run():
                 yield Stepped(name, step)
-                yield from pictures.after(step.step, step.elapsed, average)
+                yield from pictures.after(step, average)
         except GeneratorExit:
             trainer.save()
             raise
@@ -218,13 +214,15 @@ def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | No
         yield Prepared(doing, done, total)
 
 
+def _long_captions(clips: Shards, length: int) -> Iterator[Event]:
+    long = [caption for caption in dict.fromkeys(clips.captions) if len(split(caption)) > length]
+    if long:
+        yield Note(f"{len(long)} captions are read up to word {length} only, such as: {long[0]}")
+
+
 def spread(items: Sequence[T], count: int) -> list[T]:
     """At most `count` of the items, evenly from the first on."""
     return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]
-
-
-def _networks_in(recipe: Recipe) -> tuple[TokenizerConfig, DenoiserConfig]:
-    return recipe.tokenizer, recipe.denoiser
 
 
 def _take_over(networks: DiffusionNetworks, init: DiffusionNetworks) -> None:

@@ -62,9 +62,8 @@ class Samples:
     def __call__(self, average: nn.Module, path: Path) -> None:
         from kineograph.generation import generate_batch  # needs PyAV
 
-        assert isinstance(average, nn.ModuleDict)
         networks = copy.deepcopy(self.networks)
-        networks.denoiser, networks.text = average["denoiser"], average["text"]
+        networks.load_state_dict(average.state_dict(), strict=False)
         model = Diffusion(networks, spec_of("training", networks.config))
         videos = generate_batch([Request(prompt, seed=n) for n, prompt in enumerate(self.prompts)], model)
         _save(videos, self.prompts, GENERATED, path)
