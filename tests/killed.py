@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,13 @@ from kineograph.training.optim import OptimConfig
 
 STEPS, EVERY = 100, 2
 CONFIG = TrainConfig(STEPS, optim=OptimConfig(rate=0.02, warmup=10), checkpoint_every=EVERY)
-TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")  # of files, as the interpreter audits them
+TOUCHES = (
+    "open",
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+)  # of files, as the interpreter audits them
 
 
 class Net(nn.Module):
@@ -62,11 +69,11 @@ def trainer(out, config=CONFIG, bad=None):
     return Trainer(Fit(bad), Draws(), config, out)
 
 
-def train(out, touches=None):
+def train(out, touches=None, steps=STEPS):
     """Resume and train to the end, or until so many times a file has been touched: then die at once."""
     if touches is not None:
         _die_after(touches, str(out))
-    resumed = trainer(out)
+    resumed = trainer(out, replace(CONFIG, steps=steps))
     resumed.resume()
     for _ in resumed.run():
         pass
@@ -85,11 +92,11 @@ def _die_after(touches, out):
     sys.addaudithook(hook)
 
 
-def child(out, touches=None):
+def child(out, touches=None, steps=STEPS):
     """A process that trains; torch is imported once for all of them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kineograph.training.loop"])
-    process = context.Process(target=train, args=(out, touches))
+    context.set_forkserver_preload(["kineograph.training.loop", "torch._dynamo"])  # which optimizers import
+    process = context.Process(target=train, args=(out, touches, steps))
     process.start()
     return process
 
@@ -103,8 +110,5 @@ def truncate_newest(out):
 def outcome(out: Path):
     """All that must not depend on interruptions: the log but for its times, and the last weights."""
     lines = [{name: value for name, value in line.items() if name != "seconds"} for line in log.read(out)]
-    found = checkpoint.newest(out)
-    tensors = {
-        f"{group}.{name}": value.tolist() for group in found.tensors for name, value in found.tensors[group].items()
-    }
-    return lines, tensors
+    groups = checkpoint.newest(out).tensors
+    return lines, {group: {name: value.tolist() for name, value in groups[group].items()} for group in groups}

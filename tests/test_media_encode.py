@@ -66,7 +66,7 @@ def test_frame_rates_come_back(name: str, fps: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.mkv", "a.gif"])
-def test_chunks_do_not_matter(name: str, tmp_path: Path) -> None:
+def test_the_same_frames_make_the_same_video_whatever_the_chunks(name: str, tmp_path: Path) -> None:
     frames = clips.moving(9, 32, 32)
     one = read_video(write(tmp_path / name, frames, chunk=9)).frames
     assert np.array_equal(read_video(write(tmp_path / name, frames, chunk=2)).frames, one)

@@ -17,7 +17,7 @@ from torch import Tensor
 from kineograph.canvas import Mask
 from kineograph.video import Frames
 
-PEAK = 255.0
+PEAK, MIDDLE = 255.0, 127.5
 WINDOW, SIGMA = 11, 1.5  # of the structural similarity, in pixels
 STABILISERS = ((0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2)
 
@@ -46,11 +46,13 @@ def ssim(first: Frames, second: Frames) -> float:
     Wang et al. 2004, equation 13: Gaussian windows of 11 pixels and deviation 1.5 that lie wholly inside the
     frame. Each colour is compared by itself; the mean is over windows, colours and frames.
     """
-    x, y = (rearrange(torch.from_numpy(f), "t h w c -> (t c) h w").float() for f in (first, second))
+    # Around the middle level single precision does: variances don't change, and their terms stay small.
+    x, y = (rearrange(torch.from_numpy(f), "t h w c -> (t c) h w") - MIDDLE for f in (first, second))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x**2
     variance_y = _local_mean(y * y) - mean_y**2
     covariance = _local_mean(x * y) - mean_x * mean_y
+    mean_x, mean_y = mean_x + MIDDLE, mean_y + MIDDLE
     a, b = STABILISERS
     likeness = (2 * mean_x * mean_y + a) * (2 * covariance + b)
     return float((likeness / ((mean_x**2 + mean_y**2 + a) * (variance_x + variance_y + b))).mean())

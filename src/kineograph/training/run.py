@@ -22,6 +22,7 @@ from kineograph.data import latents, world
 from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, FieldBatches, Parts, Shards, writing
 from kineograph.errors import RequestError
+from kineograph.evaluation import cost, facts
 from kineograph.models import diffusion
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
@@ -29,6 +30,7 @@ from kineograph.text.pretrain import AttributeObjective
 from kineograph.text.vocabulary import RESERVED, Vocabulary, split
 from kineograph.training import recipes
 from kineograph.training.events import Event, Finished, Note, Prepared, Shown, Stepped
+from kineograph.training.log import LOG
 from kineograph.training.loop import Data, Objective, Trainable, Trainer
 from kineograph.training.pictures import Pictures
 from kineograph.training.presets import WORLD, Recipe, Stage
@@ -48,6 +50,9 @@ class Learner:
     module: nn.Module
     objectives: list[Objective]
     hot: list[nn.Module]
+
+
+CARD_FIGURES = {"tokenizer": "psnr", "text": "right", "flow": "loss", "decoder": "psnr"}  # shown as curves
 
 
 class Run:
@@ -91,7 +96,22 @@ class Run:
         yield from self._train_decoder(networks.tokenizer, clips)
         folder = self.out / "model"
         diffusion.save(folder, networks, diffusion.spec_of(self.recipe.name, networks.config))
+        if self.on_world:
+            facts.write(folder, self._facts())
         yield Finished(folder, clips.captions[0])
+
+    def _facts(self) -> facts.Facts:
+        """What the card tells of this training; stages that rested are left out."""
+        recipe = self.recipe
+        logs = {name: self.out / name / LOG for name in CARD_FIGURES}
+        stages = [
+            facts.stage_of(name, log, recipe.stages[name].batch, CARD_FIGURES[name])
+            for name, log in logs.items()
+            if log.exists()
+        ]
+        on = cost.machine()
+        machine = f"{on.cores} cores of {on.processor}, {on.precision}, torch {on.torch}"
+        return facts.Facts(recipe.name, recipe.clips, recipe.latents, recipe.seed, machine, tuple(stages))
 
     # Data
 

@@ -223,9 +223,23 @@ def _gains(evidence: Tensor, filters: Tensor, grid: tuple[int, int]) -> Tensor:
     """
     spectrum = evidence[None, :, 0] * filters[:, None, 0]
     for plane in range(1, evidence.shape[1]):
-        spectrum = torch.addcmul(spectrum, evidence[None, :, plane], filters[:, None, plane])
+        spectrum.addcmul_(evidence[None, :, plane], filters[:, None, plane])
     gains: Tensor = torch.fft.irfft2(spectrum, s=grid)
     return gains.flatten(2)
+
+
+def _low(spectra: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The spectra's low frequencies alone: the same maps on a smaller grid, and as high."""
+    height, width = grid
+    rows = [spectra[..., : (height + 1) // 2, : width // 2 + 1], spectra[..., -(height // 2) :, : width // 2 + 1]]
+    return torch.cat(rows, -2)
+
+
+@lru_cache(maxsize=8)
+def _glance_filters(grid: tuple[int, int], time: str) -> Tensor:
+    """(C/2, 9, h/2, w/4 + 1) filters for a glance, of the looks that face right: it hardly matters there."""
+    scale = (grid[0] // 2) * (grid[1] // 2) / (grid[0] * grid[1])  # irfft2 divides by the size of its grid
+    return scale * _low(_filters(grid, time)[::2], (grid[0] // 2, grid[1] // 2))
 
 
 def _search(view: _View, weight: Tensor) -> _Sighting | None:
@@ -238,8 +252,9 @@ def _search(view: _View, weight: Tensor) -> _Sighting | None:
 def _glance(view: _View, evidence: Tensor) -> Tensor | None:
     """The looks that explain most of a few frames, if any explains a thing's worth."""
     frames = torch.linspace(0, len(evidence) - 1, GLANCE).round().long()
-    # Which way a thing faces hardly matters here: every other look faces right.
-    gain = _gains(evidence[frames], _filters(view.grid, view.time)[::2], view.grid).amax(2).mean(1)
+    half = view.grid[0] // 2, view.grid[1] // 2
+    filters = _glance_filters(view.grid, view.time)
+    gain = _gains(_low(evidence[frames], half), filters, half).amax(2).mean(1)
     area = _sprites(view.grid, view.time)[::2, 0].sum((1, 2))
     if (gain / area).max() < LEAST_GAIN / 8:
         return None
