@@ -151,6 +151,8 @@ class Trainer:
         Raises:
             TrainingError: the loss is not finite.
         """
+        if self._finished():
+            return
         if self.config.compile and _compiles(self.device):
             for module in self.trainable.hot:
                 module.compile()

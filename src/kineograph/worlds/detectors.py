@@ -27,8 +27,8 @@ from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIME
 from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
 
 GRID, BACKDROP_GRID = 64, 32  # the grids' shorter sides
-GLANCE = 4  # frames in which all sprites are tried; the SHORTLIST of them is then tried in every frame
-SHORTLIST = 8
+GLANCE = 6  # frames in which all sprites are tried
+SHORTLIST = 8  # sprites that are then tried in every frame, facing either way
 MOST_THINGS = 3  # one more than the world shows, so that a wrong count comes out
 LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
 LEAST_SHARE = 0.1  # and of the squared error that the backdrop leaves there
@@ -229,35 +229,32 @@ def _gains(evidence: Tensor, filters: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _low(spectra: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The spectra's low frequencies alone: the same maps on a smaller grid, and as high."""
+    """The lower frequencies of spectra: those of the same maps on a smaller grid."""
     height, width = grid
-    rows = [spectra[..., : (height + 1) // 2, : width // 2 + 1], spectra[..., -(height // 2) :, : width // 2 + 1]]
-    return torch.cat(rows, -2)
+    half = spectra[..., : width // 2 + 1]
+    return torch.cat([half[..., : (height + 1) // 2, :], half[..., -(height // 2) :, :]], -2)
 
 
 @lru_cache(maxsize=8)
 def _glance_filters(grid: tuple[int, int], time: str) -> Tensor:
-    """(C/2, 9, h/2, w/4 + 1) filters for a glance, of the looks that face right: it hardly matters there."""
-    scale = (grid[0] // 2) * (grid[1] // 2) / (grid[0] * grid[1])  # irfft2 divides by the size of its grid
-    return scale * _low(_filters(grid, time)[::2], (grid[0] // 2, grid[1] // 2))
+    """(C/2, 9, h/2, w/4 + 1) lower frequencies of the filters of the looks that face right.
+
+    Which way a thing faces hardly matters at a glance.
+    """
+    return _low(_filters(grid, time)[::2], (grid[0] // 2, grid[1] // 2))
 
 
 def _search(view: _View, weight: Tensor) -> _Sighting | None:
     """The sprite that explains most, if any explains enough: a glance at all, then a close look at a few."""
     evidence = _evidence(view, weight)
-    few = _glance(view, evidence)
-    return None if few is None else _look_closely(view, weight, evidence, few)
+    return _look_closely(view, weight, evidence, _glance(view, evidence))
 
 
-def _glance(view: _View, evidence: Tensor) -> Tensor | None:
-    """The looks that explain most of a few frames, if any explains a thing's worth."""
+def _glance(view: _View, evidence: Tensor) -> Tensor:
+    """The looks that explain most of a few frames on half the grid."""
     frames = torch.linspace(0, len(evidence) - 1, GLANCE).round().long()
     half = view.grid[0] // 2, view.grid[1] // 2
-    filters = _glance_filters(view.grid, view.time)
-    gain = _gains(_low(evidence[frames], half), filters, half).amax(2).mean(1)
-    area = _sprites(view.grid, view.time)[::2, 0].sum((1, 2))
-    if (gain / area).max() < LEAST_GAIN / 8:
-        return None
+    gain = _gains(_low(evidence[frames], half), _glance_filters(view.grid, view.time), half).amax(2).sum(1)
     facing_right = 2 * gain.topk(SHORTLIST).indices
     return torch.cat([facing_right, facing_right + 1])
 

@@ -1,0 +1,212 @@
+"""Settings to and from text, and recipes: checked, shared out, kept."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import diffusion_networks
+
+from kineograph import catalog
+from kineograph.config import from_dict, override
+from kineograph.errors import DataError, RequestError
+from kineograph.training import recipes
+from kineograph.training.loop import TrainConfig
+from kineograph.training.optim import OptimConfig
+from kineograph.training.presets import PRESETS, Recipe, footage, playground, with_minutes
+
+NUMBERS = st.floats(allow_nan=False)
+WORDS = st.text("abcxyz_", min_size=1, max_size=6)
+OPTIMS = st.builds(
+    OptimConfig,
+    rate=NUMBERS,
+    muon=st.lists(WORDS, max_size=3).map(tuple),
+    betas=st.tuples(NUMBERS, NUMBERS),
+    warmup=st.integers(),
+)
+CONFIGS = st.builds(
+    TrainConfig, steps=st.integers(), minutes=NUMBERS, optim=OPTIMS, seed=st.integers(), compile=st.booleans()
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    limit: int | None = None
+
+
+# Dataclasses and plain values
+
+
+@given(CONFIGS)
+@settings(max_examples=40, deadline=None)
+def test_from_dict_is_the_inverse_of_asdict(config):
+    assert from_dict(TrainConfig, asdict(config)) == config
+    assert from_dict(TrainConfig, json.loads(json.dumps(asdict(config)))) == config
+
+
+@given(CONFIGS, CONFIGS)
+@settings(max_examples=40, deadline=None)
+def test_settings_as_text_make_any_config_from_any_other(one, other):
+    values = asdict(other) | {f"optim.{name}": value for name, value in asdict(other.optim).items()}
+    del values["optim"]
+    text = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
+    assert override(one, text) == other
+    assert override(one, {}) == one
+
+
+@given(CONFIGS, st.sampled_from(["steps", "minutes", "seed", "optim.rate", "optim.warmup"]))
+@settings(max_examples=20, deadline=None)
+def test_a_setting_changes_nothing_else(config, name):
+    changed = override(config, {name: "7"})
+    before = asdict(config)
+    group = before["optim"] if name.startswith("optim.") else before
+    group[name.split(".")[-1]] = 7
+    assert asdict(changed) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("step", "7", "no setting 'step': at 'step' choose from .*steps"),
+        ("optim.rates", "7", "at 'rates' choose from .*rate"),
+        ("optim.rate.more", "7", "at 'more' choose from none below it"),
+        ("steps", "many", "'many' is not a number: give steps as int"),
+        ("steps", "1.5", "'1.5' is not a number: give steps as int"),
+        ("minutes", "nan", "'nan' is not a number: give minutes as float"),
+        ("compile", "perhaps", "'perhaps' does not fit the setting compile: give bool"),
+        ("optim", "7", "'7' does not fit the setting optim: give OptimConfig"),
+        ("optim.betas", "0.9", "optim.betas takes 2 values, not 1"),
+        ("optim.betas", "0.9,x", "'x' is not a number: give optim.betas as float"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(name, text, says):
+    with pytest.raises(RequestError, match=says):
+        override(TrainConfig(), {name: text})
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "incomplete"),
+        ({"name": "a", "size": 3}, "'size' is not a setting of Named: choose from limit, name"),
+        ({"name": 3}, "'3' does not fit the setting name: give str"),
+        ({"name": "a", "limit": True}, "'True' does not fit the setting limit: give int"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(values, says):
+    with pytest.raises(RequestError, match=says):
+        from_dict(Named, values)
+
+
+def test_an_open_value():
+    assert from_dict(Named, {"name": "a", "limit": None}) == Named("a")
+    assert from_dict(Named, {"name": "a", "limit": 3}) == Named("a", 3)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_followed_and_kept(preset, tmp_path):
+    recipe = recipes.named(preset)
+    recipes.check(recipe)
+    assert recipes.kept(tmp_path) is None
+    recipes.keep(recipe, tmp_path)
+    assert recipes.kept(tmp_path) == recipe
+
+
+def test_a_kept_recipe_that_is_damaged(tmp_path):
+    (tmp_path / recipes.RECIPE).write_text('{"name": "playground", "spells": 3}')
+    with pytest.raises(DataError, match="remove it to resume"):
+        recipes.kept(tmp_path)
+
+
+@given(st.sampled_from(sorted(PRESETS)), st.floats(0.01, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_minutes_are_shared_out_as_the_recipe_does(preset, minutes):
+    own, shared = recipes.named(preset), with_minutes(recipes.named(preset), minutes)
+    timed = ("tokenizer", "flow", "decoder")
+    assert math.isclose(sum(shared.stages[name].train.minutes for name in timed), minutes)
+    shares = [
+        [r.stages[name].train.minutes / r.flow_stage.train.minutes for name in timed] for r in (own, shared)
+    ]
+    assert shares[0] == pytest.approx(shares[1])
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.inf, math.nan])
+def test_minutes_that_can_not_be_shared_out(minutes):
+    with pytest.raises(RequestError, match="minutes must be"):
+        with_minutes(playground(), minutes)
+    with pytest.raises(RequestError, match="no minutes to share"):
+        with_minutes(override(playground(), {"flow_stage.train.minutes": "inf"}), 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("clips", "0", "clips must be at least 1"),
+        ("sheets", "-1", "sheets must be minutes"),
+        ("flow_stage.batch", "0", "flow_stage.batch must be at least 1"),
+        ("flow_stage.canvas", "64", "flow_stage.canvas must be"),
+        ("text_stage.train.steps", "-1", "text_stage.train.steps must be"),
+        ("flow_stage.train.minutes", "-1", "flow_stage.train.minutes must be"),
+        ("flow_stage.train.checkpoint_every", "0", "checkpoint_every must be at least 1"),
+        ("flow_stage.train.ema", "1", "ema must be"),
+        ("flow_stage.train.optim.rate", "0", "optim.rate must be above 0"),
+        ("flow_stage.train.optim.cooldown", "2", "optim.cooldown must be"),
+        ("denoiser.grid", "5,8,6", "must be square"),
+        ("denoiser.grid", "3,8,8", "at least 4 latent frames"),
+        ("denoiser.depth", "0", "must be above 0"),
+        ("denoiser.heads", "3", "don't fit together"),
+        ("tokenizer.channels", "8", "don't fit together"),
+        ("tokenizer.widths", "60,100,100", "don't fit together"),
+    ],
+)
+def test_recipes_that_can_not_be_followed_are_refused(name, text, says):
+    with pytest.raises(RequestError, match=says) as refused:
+        recipes.check(override(playground(), {name: text}))
+    assert "\n" not in str(refused.value)
+
+
+def test_lengths_and_rates_may_change_on_resuming_and_nothing_that_is_on_disk():
+    begun = playground()
+    changed = {"flow_stage.train.optim.rate": "0.001", "flow_stage.train.minutes": "3", "sheets": "0"}
+    recipes.check_resumable(override(begun, changed), begun)
+    for name, text in {"clips": "3", "seed": "2", "denoiser.depth": "2", "data": "clips"}.items():
+        with pytest.raises(
+            RequestError, match=f"another {name.split('.')[0]}: keep it, or give another --out"
+        ):
+            recipes.check_resumable(override(begun, {name: text}), begun)
+
+
+def test_presets_have_names_that_are_guessed():
+    with pytest.raises(RequestError, match="no preset playgroud; did you mean playground?"):
+        recipes.named("playgroud")
+    with pytest.raises(RequestError, match=f"choose from {', '.join(PRESETS)}"):
+        recipes.named("xyz")
+
+
+def test_footage_starts_from_the_shipped_model_where_there_is_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "SHIPPED", tmp_path)
+    assert (footage().init, footage().data) == ("", "")
+    (tmp_path / "playground").mkdir()
+    (tmp_path / "playground" / "config.json").touch()
+    assert footage().init == "playground"
+
+
+def test_starting_from_a_model_takes_its_networks_over_and_on_the_world_its_tokenizer_rests():
+    init = diffusion_networks().config
+    own, world = (recipes.starting_from(replace(Recipe("r"), data=data), init) for data in ("clips", "world"))
+    assert (
+        (own.tokenizer, own.denoiser) == (init.tokenizer, init.denoiser) == (world.tokenizer, world.denoiser)
+    )
+    assert not own.tokenizer_stage.train.rests
+    assert world.tokenizer_stage.train.rests
+    assert world.decoder_stage.train.rests
+    assert not world.flow_stage.train.rests
