@@ -186,7 +186,7 @@ def test_lengths_and_rates_may_change_on_resuming_and_nothing_that_is_on_disk():
 
 
 def test_presets_have_names_that_are_guessed():
-    with pytest.raises(RequestError, match="no preset playgroud; did you mean playground?"):
+    with pytest.raises(RequestError, match=r"no preset playgroud; did you mean playground\?"):
         recipes.named("playgroud")
     with pytest.raises(RequestError, match=f"choose from {', '.join(PRESETS)}"):
         recipes.named("xyz")

@@ -56,9 +56,7 @@ class Block(nn.Module):
         self.norm_k = RMSNorm(width // config.heads)
         self.mlp = SwiGLU(width, config.hidden)
 
-    def forward(
-        self, x: Tensor, modulation: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]
-    ) -> Tensor:
+    def forward(self, x: Tensor, modulation: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """x (B, t, n, D), modulation (B, t, 1, 6D), text (B, L, text width)."""
         shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = (modulation + self.bias).chunk(6, dim=-1)
         x = x + gate * self._attention(self.norm(x) * (1 + scale) + shift, text, angles)

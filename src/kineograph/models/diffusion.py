@@ -278,7 +278,9 @@ class Diffusion:
         done = 0
         for number, span in enumerate(spans):
             drawn = self._drawn(noises, number)
-            for evaluated, values in self._solve(conditions, frames[:, span], known[:, span], drawn, sampling):
+            solved = self._solve(conditions, frames[:, span], known[:, span], drawn, sampling)
+            for evaluated, state in solved:
+                values = state
                 if evaluated:
                     yield Step(done + evaluated, total)
             done += evaluated
@@ -331,7 +333,10 @@ class Diffusion:
             again = (several, 1, 1, 1, 1)
             with autocast(self.device, self.dtype):
                 _, v = self.networks.velocity(
-                    z.repeat(again), levels, torch.cat(captions), None if canvas is None else canvas.repeat(again)
+                    z.repeat(again),
+                    levels,
+                    torch.cat(captions),
+                    None if canvas is None else canvas.repeat(again),
                 )
             return torch.where(held.repeat(again), 0.0, v).chunk(several)
 
@@ -378,6 +383,7 @@ class Diffusion:
         known = np.pad(np.pad(canvas.known, ((0, 0), *beside), mode="edge"), (after, (0, 0), (0, 0)))
         return frames, known
 
+
 # To and from a folder
 
 ABILITIES = frozenset({"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting"})
@@ -387,7 +393,9 @@ DEFAULT_SAMPLING = Sampling(steps=16, guidance=2.5)
 def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
     """What the rest of the program needs to know of these networks."""
     height, width = config.size
-    return Spec(name, "diffusion", ABILITIES, width, height, config.fps, config.window, sampling, config.words)
+    return Spec(
+        name, "diffusion", ABILITIES, width, height, config.fps, config.window, sampling, config.words
+    )
 
 
 def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:

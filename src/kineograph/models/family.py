@@ -57,9 +57,7 @@ class Model(Protocol):
         """Encode prompts and known pixels. All canvases have the same length and size."""
         ...
 
-    def sample(
-        self, conditions: Any, noises: Sequence[Noise], sampling: Sampling
-    ) -> Iterator[Step | Any]:
+    def sample(self, conditions: Any, noises: Sequence[Noise], sampling: Sampling) -> Iterator[Step | Any]:
         """Yield a `Step` for each network evaluation and the family's latents, a chunk at a time."""
         ...
 

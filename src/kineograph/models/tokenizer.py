@@ -177,16 +177,26 @@ class Tokenizer(nn.Module):
         folded = 3 * TIME_STRIDE * PATCH * PATCH
         down, up = config.encoder_depths, config.decoder_depths
         self.encoder = nn.ModuleList(
-            [Project(folded, fine, shortcut=True), *_level(fine, down[0])]
-            + [Resize(fine, middle, up=False), *_level(middle, down[1])]
-            + [Resize(middle, coarse, up=False), *_level(coarse, down[2])]
-            + [Project(coarse, 2 * config.channels)]
+            [
+                Project(folded, fine, shortcut=True),
+                *_level(fine, down[0]),
+                Resize(fine, middle, up=False),
+                *_level(middle, down[1]),
+                Resize(middle, coarse, up=False),
+                *_level(coarse, down[2]),
+                Project(coarse, 2 * config.channels),
+            ]
         )
         self.decoder = nn.ModuleList(
-            [Project(config.channels, coarse), *_level(coarse, up[2])]
-            + [Resize(coarse, middle, up=True), *_level(middle, up[1])]
-            + [Resize(middle, fine, up=True), *_level(fine, up[0])]
-            + [Project(fine, folded, shortcut=True)]
+            [
+                Project(config.channels, coarse),
+                *_level(coarse, up[2]),
+                Resize(coarse, middle, up=True),
+                *_level(middle, up[1]),
+                Resize(middle, fine, up=True),
+                *_level(fine, up[0]),
+                Project(fine, folded, shortcut=True),
+            ]
         )
         with torch.no_grad():  # begin with little noise, so that there is something to learn from
             moments = self.encoder[-1]

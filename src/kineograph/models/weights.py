@@ -57,7 +57,9 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values["vocabulary"] = tuple(values["vocabulary"])
         return Spec(**values, weights_hash=_hash(folder)), networks
     except (OSError, ValueError, KeyError, TypeError, RequestError) as error:
-        raise ModelError(f"The config of '{folder.name}' is damaged or incomplete: get the model again.") from error
+        raise ModelError(
+            f"The config of '{folder.name}' is damaged or incomplete: get the model again."
+        ) from error
 
 
 def _hash(folder: Path) -> str:
@@ -83,4 +85,6 @@ def load_modules(folder: Path, modules: Mapping[str, nn.Module]) -> None:
                 f"The weights '{name}.safetensors' of '{folder.name}' are missing or don't fit: get the model again."
             ) from error
         if not all(bool(torch.isfinite(v).all()) for v in tensors.values()):
-            raise ModelError(f"The weights '{name}.safetensors' of '{folder.name}' are not finite: train it again.")
+            raise ModelError(
+                f"The weights '{name}.safetensors' of '{folder.name}' are not finite: train it again."
+            )

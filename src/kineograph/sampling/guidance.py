@@ -11,9 +11,7 @@ from kineograph.sampling.solvers import Velocity
 Both = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 
 
-def guided(
-    velocity: Velocity, both: Both, scale: float, interval: tuple[float, float]
-) -> Velocity:
+def guided(velocity: Velocity, both: Both, scale: float, interval: tuple[float, float]) -> Velocity:
     """v0 + scale (v - v0) at times within `interval` (arXiv 2404.07724), plain v elsewhere.
 
     `both` gives the velocities with and without the prompt, evaluated together; `velocity` the first alone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -12,14 +13,14 @@ Solver = Callable[[Velocity, Tensor, Sequence[float]], Iterator[Tensor]]
 
 def euler(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
     """First order, one evaluation a step."""
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in pairwise(times):
         z = z + (then - now) * velocity(z, now)
         yield z
 
 
 def heun(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
     """Second order, two evaluations a step (Karras et al. 2022, Algorithm 1); the last step is Euler's."""
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in pairwise(times):
         slope = velocity(z, now)
         ahead = z + (then - now) * slope
         if then < times[-1]:
@@ -33,7 +34,7 @@ def multistep(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator
     """Second order, one evaluation a step: Adams-Bashforth with uneven steps, begun by Euler."""
     before: Tensor | None = None
     length_before = 0.0
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in pairwise(times):
         slope, length = velocity(z, now), then - now
         blend = 0.0 if before is None else length / (2 * length_before)
         z = z + length * (slope if before is None else slope + blend * (slope - before))

@@ -32,6 +32,10 @@ class AttributeObjective:
         summary = self.encoder(batch["caption"]).mean(dim=1)
         guesses = [head(summary).float() for head in self.heads]
         labels = batch["labels"].unbind(dim=1)
-        loss = torch.stack([F.cross_entropy(g, l) for g, l in zip(guesses, labels, strict=True)]).mean()
-        right = [(g.argmax(1) == l).float().mean() for g, l in zip(guesses, labels, strict=True)]
+        loss = torch.stack(
+            [F.cross_entropy(guess, label) for guess, label in zip(guesses, labels, strict=True)]
+        ).mean()
+        right = [
+            (guess.argmax(1) == label).float().mean() for guess, label in zip(guesses, labels, strict=True)
+        ]
         return loss, {"right": torch.stack(right).mean()}

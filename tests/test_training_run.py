@@ -1,0 +1,243 @@
+"""A recipe from clips to a model: interrupted, with pictures, from a model, on somebody's own clips."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+from media_clips import moving
+from media_clips import write as write_clip
+
+from kineograph.config import override
+from kineograph.data.shards import Shards
+from kineograph.errors import RequestError
+from kineograph.models.diffusion import load_networks
+from kineograph.models.tokenizer import TokenizerConfig
+from kineograph.text.vocabulary import Vocabulary
+from kineograph.training import log
+from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
+from kineograph.training.presets import playground
+from kineograph.training.recipes import kept, starting_from
+from kineograph.training.run import Run, spread
+
+# The settings of a recipe that is done in seconds.
+TINY = {
+    "clips": "6",
+    "latents": "8",
+    "sheets": "0",
+    "tokenizer.channels": "8",
+    "tokenizer.widths": "32,32,32",
+    "tokenizer.encoder_depths": "1,1,1",
+    "tokenizer.decoder_depths": "1,1,1",
+    "denoiser.channels": "8",
+    "denoiser.grid": "4,2,2",
+    "denoiser.canvas_width": "4",
+    "denoiser.text_width": "16",
+    "denoiser.width": "24",
+    "denoiser.hidden": "32",
+    "denoiser.depth": "1",
+    "denoiser.heads": "2",
+    "tokenizer_stage.batch": "2",
+    "tokenizer_stage.train.steps": "6",
+    "tokenizer_stage.train.checkpoint_every": "4",
+    "text_stage.batch": "4",
+    "text_stage.train.steps": "3",
+    "flow_stage.batch": "4",
+    "flow_stage.canvas": "1",
+    "flow_stage.train.steps": "6",
+    "flow_stage.train.compile": "false",
+    "decoder_stage.batch": "2",
+    "decoder_stage.train.steps": "2",
+}
+RECIPE = override(playground(), TINY)
+RESTING = {f"{name}_stage.train.steps": "0" for name in RECIPE.stages}
+
+
+def follow(run):
+    """All events of a run, the last of which is Finished."""
+    events = list(run.events())
+    assert isinstance(events[-1], Finished)
+    return events
+
+
+def steps_of(out):
+    """The logged steps of all stages but for their times."""
+    logs = {path.parent.name: log.read(path.parent) for path in out.glob(f"*/{log.LOG}")}
+    return {
+        stage: [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+        for stage, lines in logs.items()
+    }
+
+
+def weights_of(out):
+    return {path.name: path.read_bytes() for path in (out / "model").glob("*.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run in one go that shows itself all the time, and its events."""
+    out = tmp_path_factory.mktemp("whole")
+    return out, follow(Run(replace(RECIPE, sheets=1e-6), out))
+
+
+def test_what_a_run_tells_and_leaves(whole):
+    out, events = whole
+    stages = {"tokenizer": 6, "text": 3, "flow": 6, "decoder": 2}
+    stepped = [event for event in events if isinstance(event, Stepped)]
+    assert [event.stage for event in stepped] == [
+        name for name, count in stages.items() for _ in range(count)
+    ]
+    assert {name: len(lines) for name, lines in steps_of(out).items()} == stages
+    prepared = [event for event in events if isinstance(event, Prepared)]
+    assert [(p.doing, p.done, p.total) for p in prepared[:2]] == [("Rendering clips", n, 6) for n in (0, 6)]
+    assert (prepared[-1].done, prepared[-1].total) == (8, 8)
+    assert kept(out) == replace(RECIPE, sheets=1e-6)
+    assert events[-1] == Finished(out / "model", Shards(out / "clips").captions[0])
+    networks, spec = load_networks(out / "model")
+    assert networks.config.denoiser == RECIPE.denoiser
+    assert (spec.name, spec.window, spec.width) == ("playground", 13, 32)
+
+
+def test_pictures(whole):
+    out, events = whole
+    shown = {event.path.relative_to(out).as_posix() for event in events if isinstance(event, Shown)}
+    assert all((out / path).read_bytes().startswith(b"\x89PNG") for path in shown)
+    assert {f"{stage}/loss.png" for stage in ("tokenizer", "text", "flow", "decoder")} <= shown
+    assert {
+        "sheets/tokenizer-00000001.png",
+        "sheets/flow-00000006.png",
+        "sheets/decoder-00000002.png",
+    } <= shown
+
+
+def test_interruptions_and_pictures_leave_no_trace_in_numbers(whole, tmp_path):
+    """Closed in every stage and resumed, without pictures: the same losses and the same model, bit for bit."""
+    for stage, step in (("tokenizer", 2), ("tokenizer", 4), ("text", 1), ("flow", 3), ("decoder", 0)):
+        events = Run(RECIPE, tmp_path).events()
+        for event in events:
+            if isinstance(event, Stepped) and (event.stage, event.step.step) == (stage, step):
+                events.close()
+                break
+        assert (tmp_path / stage / f"step-{step + 1:08d}").is_dir()
+    resumed = follow(Run(RECIPE, tmp_path))
+    assert Note("Resuming decoder at step 1") in resumed
+    assert not [event for event in resumed if isinstance(event, Prepared)]
+    out, _ = whole
+    assert steps_of(tmp_path) == steps_of(out)
+    assert weights_of(tmp_path) == weights_of(out)
+
+
+def test_no_path_needs_pyav_once_the_clips_are_there(whole, tmp_path):
+    """Only the contact sheets are left out, and that is said."""
+    out, _ = whole
+    shutil.copytree(out / "clips", tmp_path / "clips")
+    code = """
+import sys
+from pathlib import Path
+sys.modules["av"] = None  # importing it fails
+from kineograph.config import override
+from kineograph.training.presets import playground
+from kineograph.training.run import Note, Run
+from test_training_run import TINY
+recipe = override(playground(), TINY | {"sheets": "1e-6", "text_stage.train.steps": "0"})
+for event in Run(recipe, Path(sys.argv[1])).events():
+    if isinstance(event, Note):
+        print(event.text)
+"""
+    code = code.replace("from test_training_run import TINY\n", f"TINY = {TINY!r}\n")
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.splitlines().count(
+            "There are no contact sheets: import of av halted; None in sys.modules"
+        )
+        == 3
+    )
+    assert steps_of(tmp_path)["flow"][0]["step"] == 0
+    assert not (tmp_path / "sheets").exists()
+
+
+# Starting from a model
+
+
+@pytest.fixture(scope="module")
+def init(whole):
+    return load_networks(whole[0] / "model")[0]
+
+
+def test_a_run_that_only_rests_makes_the_model_that_it_starts_from(whole, init, tmp_path):
+    out, _ = whole
+    shutil.copytree(out / "clips", tmp_path / "clips")
+    recipe = override(starting_from(RECIPE, init.config), RESTING)
+    events = follow(Run(recipe, tmp_path, init=init))
+    assert not [event for event in events if isinstance(event, Stepped)]
+    assert weights_of(tmp_path) == weights_of(out)
+
+
+def test_on_the_world_the_tokenizer_and_its_scale_stay(whole, init, tmp_path):
+    out, _ = whole
+    shutil.copytree(out / "clips", tmp_path / "clips")
+    recipe = replace(starting_from(RECIPE, init.config), init=str(out / "model"))
+    follow(Run(recipe, tmp_path))
+    assert set(steps_of(tmp_path)) == {"flow"}
+    before, after = weights_of(out), weights_of(tmp_path)
+    assert before["tokenizer.safetensors"] == after["tokenizer.safetensors"]
+    assert before["flow.safetensors"] != after["flow.safetensors"]
+
+
+def test_networks_that_are_not_those_of_the_model_to_start_from(init, tmp_path):
+    recipe = replace(RECIPE, tokenizer=TokenizerConfig(8, (32, 32, 64)))
+    with pytest.raises(RequestError, match="has other networks"):
+        Run(recipe, tmp_path, init=init)
+
+
+# Somebody's own clips
+
+
+def test_own_clips_and_words_are_added_to_those_of_the_model_to_start_from(init, tmp_path):
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    for name, height in {"somebody_waves": 32, "a red ball falls": 48}.items():
+        write_clip(clips / f"{name}.mkv", moving(16, height, 40), fps=Fraction(8))
+    (clips / "broken.mp4").write_text("no clip")
+    (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 20)
+    recipe = replace(starting_from(replace(RECIPE, data=str(clips)), init.config), name="footage")
+    recipe = override(recipe, RESTING | {"flow_stage.train.steps": "2"})
+    events = follow(Run(recipe, out, init=init))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes[0].startswith("Skipped: 'broken.mp4' ")
+    assert notes[1].startswith("1 captions are read up to word 32 only")
+    assert set(steps_of(out)) == {"flow"}
+    networks, spec = load_networks(out / "model")
+    assert {*init.config.words, "somebody", "waves", "again"} == {*spec.vocabulary}
+    assert spec.name == "footage"
+    shutil.rmtree(clips)
+    follow(Run(recipe, out, init=init))  # the clips themselves are not needed any more
+
+
+def test_words_that_were_known_keep_their_meaning(init, tmp_path, whole):
+    clips = Shards(whole[0] / "clips")
+    run = Run(starting_from(RECIPE, init.config), tmp_path, clips=clips, init=init)
+    networks = run._networks(clips)
+    assert networks.config.words == init.config.words
+    old, new = Vocabulary(init.config.words), Vocabulary(networks.config.words)
+    for word in ("ball", "red", "", "unheard-of"):
+        rows = [n.text.embedding.weight[v.encode(word, 1)] for n, v in ((init, old), (networks, new))]
+        assert torch.equal(*rows)
+
+
+def test_a_recipe_that_needs_clips(tmp_path):
+    with pytest.raises(RequestError, match="learns from your own clips"):
+        Run(replace(RECIPE, data="", name="footage"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spread():
+    assert spread("abcdefg", 3) == ["a", "d", "g"]
+    assert spread("ab", 3) == ["a", "b"]
+    assert spread("abcdefgh", 1) == ["a"]
