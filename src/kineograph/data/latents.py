@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -69,14 +70,21 @@ class FlowBatches:
         seed: int,
     ) -> None:
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
-        self.latents = torch.stack([latents.clip(i, "latents") for i in range(len(latents))])
-        self.caption = torch.tensor([vocabulary.encode(text, length) for text in latents.captions])
+        self.shards, self.vocabulary, self.length = latents, vocabulary, length
+
+    @cached_property
+    def _all(self) -> dict[str, Tensor]:
+        """In memory once the first batch is asked for: a stage that is done needs none."""
+        captions = self.shards.captions
+        return {
+            "latents": torch.stack([self.shards.clip(i, "latents") for i in range(len(self.shards))]),
+            "caption": torch.tensor([self.vocabulary.encode(text, self.length) for text in captions]),
+        }
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        plain = indices(len(self.latents), self.size - self.canvas, step, self.seed)
+        plain = indices(len(self.shards), self.size - self.canvas, step, self.seed)
         framed = indices(len(self.clips), self.canvas, step, self.seed + 1) if self.canvas else []
-        chosen = plain + framed
-        batch = {"latents": self.latents[chosen], "caption": self.caption[chosen]}
+        batch = {name: values[plain + framed] for name, values in self._all.items()}
         if framed:
             batch["frames"] = torch.stack([self.clips.clip(i, "frames") for i in framed])
         return batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -65,11 +66,23 @@ class CaptionBatches:
     def __init__(
         self, vocabulary: Vocabulary, length: int, batch: int, count: int = 20_000, seed: int = 7
     ) -> None:
-        captions = captions_of(training_scenes(count, seed), seed)
-        self.caption = torch.tensor([vocabulary.encode(text, length) for text in captions])
-        self.labels = torch.tensor([labels_of(text) for text in captions])
-        self.size, self.seed = batch, seed
+        self.vocabulary, self.length, self.size, self.count, self.seed = (
+            vocabulary,
+            length,
+            batch,
+            count,
+            seed,
+        )
+
+    @cached_property
+    def _all(self) -> dict[str, Tensor]:
+        """Made when the first batch is asked for: a stage that is done needs none."""
+        captions = captions_of(training_scenes(self.count, self.seed), self.seed)
+        return {
+            "caption": torch.tensor([self.vocabulary.encode(text, self.length) for text in captions]),
+            "labels": torch.tensor([labels_of(text) for text in captions]),
+        }
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        chosen = indices(len(self.caption), self.size, step, self.seed)
-        return {"caption": self.caption[chosen], "labels": self.labels[chosen]}
+        chosen = indices(self.count, self.size, step, self.seed)
+        return {name: values[chosen] for name, values in self._all.items()}

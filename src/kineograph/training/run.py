@@ -237,7 +237,7 @@ def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | No
 def _long_captions(clips: Shards, length: int) -> Iterator[Event]:
     long = [caption for caption in dict.fromkeys(clips.captions) if len(split(caption)) > length]
     if long:
-        yield Note(f"{len(long)} captions are read up to word {length} only, such as: {long[0]}")
+        yield Note(f"Captions are read up to word {length}; longer are {len(long)}, such as: {long[0]}")
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

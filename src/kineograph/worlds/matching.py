@@ -30,9 +30,18 @@ def score(description: Description, detection: Detection) -> dict[str, bool]:
 def _best_assignment(said: tuple[ThingDescription, ...], seen: tuple[DetectedThing, ...]) -> dict[str, bool]:
     slots = range(max(len(said), len(seen)))
     orders = permutations(slots, len(seen))
-    verdicts = (_compare(said, dict(zip(order, seen, strict=True))) for order in orders)
-    best = max(verdicts, key=lambda pairs: sum(right for _, right in pairs))
-    return {name: all(right for other, right in best if other == name) for name, _ in best}
+    compared = (_compare(said, dict(zip(order, seen, strict=True))) for order in orders)
+    # Equally good ones are told apart by their verdicts, so that the order of things does not matter.
+    return max(((sum(r for _, r in pairs), _verdicts(pairs)) for pairs in compared), key=_rank)[1]
+
+
+def _rank(assignment: tuple[int, dict[str, bool]]) -> tuple[int, tuple[bool, ...]]:
+    right, verdicts = assignment
+    return right, tuple(verdicts.values())
+
+
+def _verdicts(pairs: list[tuple[str, bool]]) -> dict[str, bool]:
+    return {name: all(right for other, right in pairs if other == name) for name, _ in pairs}
 
 
 def _compare(said: tuple[ThingDescription, ...], seen: dict[int, DetectedThing]) -> list[tuple[str, bool]]:
