@@ -197,7 +197,9 @@ def test_a_cooldown_that_the_clock_began_is_kept(tmp_path):
 @pytest.mark.parametrize("config", [TrainConfig(steps=0), TrainConfig(minutes=0)])
 def test_a_stage_may_rest(tmp_path, config):
     assert config.rests
-    assert list(trainer(tmp_path, config).run()) == []
+    resting = trainer(tmp_path / "flow", config)
+    assert not resting.resume()
+    assert list(resting.run()) == []
     assert list(tmp_path.iterdir()) == []
 
 

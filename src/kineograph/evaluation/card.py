@@ -132,9 +132,10 @@ One clip in 100 is nearer than 99 in 100 unseen ones by chance."""
 
 
 def _again(report: Report) -> str:
+    option = "".join(f" --clips {found.model['all'].count}" for found in report.adherence[:1])
     return f"""## Print these figures again
 
-    kineo evaluate {report.spec.name}
+    kineo evaluate {report.spec.name}{option}
 
 Scenes are drawn from seed {report.scene_seed}, which no training uses; the i-th clip has the random seed i.
 This took {report.minutes:.0f} minutes with kineograph {report.version}."""

@@ -111,7 +111,6 @@ class Trainer:
         self.optimizers = [Optimizer(o.parameters(), config.optim) for o in trainable.objectives]
         self.progress = Progress()
         self._saved: int | None = None  # the step of the newest checkpoint
-        out.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint; False where there is none.
@@ -156,6 +155,7 @@ class Trainer:
         if self.config.compile and _compiles(self.device):
             for module in self.trainable.hot:
                 module.compile()
+        self.out.mkdir(parents=True, exist_ok=True)
         started = time.monotonic() - self.progress.elapsed
         with log.open_at(self.out, self.progress.step) as lines:
             while not self._finished():

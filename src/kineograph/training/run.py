@@ -229,9 +229,12 @@ class Run:
 
 
 def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | None) -> Iterator[Event]:
-    yield Prepared(doing, 0, total)
+    done = 0
+    yield Prepared(doing, done, total)
     for done in writing(folder, parts, fps):
         yield Prepared(doing, done, total)
+    if total is None:
+        yield Prepared(doing, done, done)
 
 
 def _long_captions(clips: Shards, length: int) -> Iterator[Event]:
