@@ -1,8 +1,9 @@
 """The diffusion family: a rectified flow over the tokenizer's latents, filling any canvas.
 
 A clip is made a window of 17 frames at a time. Within a window every latent frame has its own noise level:
-groups of frames that are wholly known, with all of their past, enter as clean latents; everything else that is
-known enters as masked pixels. Longer clips roll on: the next window starts 8 frames later, its beginning known.
+groups of frames that are wholly known, with all of their past, enter as clean latents; everything else that
+is known enters as masked pixels. Longer clips roll on: the next window starts 8 frames later, its beginning
+known.
 
     B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
     Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
@@ -111,7 +112,7 @@ def fold_canvas(frames: Tensor, known: Tensor) -> Tensor:
 
 
 def clean_groups(known: Tensor) -> Tensor:
-    """Which latent frames are wholly known with all of their past: (B, 1 + 4k, H, W) bool -> (B, 1 + k) bool."""
+    """Which latent frames are known with all of their past: (B, 1 + 4k, H, W) bool -> (B, 1 + k) bool."""
     past_known = known.flatten(2).all(dim=2).int().cumprod(dim=1).bool()
     return past_known[:, ::TIME_STRIDE]
 
@@ -193,7 +194,7 @@ class FlowObjective:
 
 
 def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
-    """Random canvases to train on, (B, T, H, W) bool: keyframes, a future, every n-th frame, all but a box."""
+    """Random canvases to train on, (B, T, H, W) bool: keyframes, future, every n-th frame, all but a box."""
     rows, length, height, width = shape
     kind = torch.randint(0, 5, (rows, 1), generator=draw)
     at = torch.arange(length)

@@ -67,6 +67,6 @@ def time_features(time: Tensor, channels: int) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention over (B, S, H, E) queries and (B, S', H, E) keys and values; returns (B, S, H * E)."""
+    """Softmax attention over (B, S, H, E) queries, (B, S', H, E) keys and values; returns (B, S, H * E)."""
     out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
     return out.transpose(1, 2).flatten(2)

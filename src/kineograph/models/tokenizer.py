@@ -1,4 +1,4 @@
-"""Video tokenizer: a causal variational autoencoder between pixels and latents, with a state of constant size.
+"""Video tokenizer: a causal variational autoencoder between pixels and latents, its state constant in size.
 
 Four frames make one latent frame, and 16 x 16 pixels one cell of it; a lone first frame is a latent frame
 of its own, so T = 1 + 4k frames give t = 1 + k latent frames. Space and time are folded into channels first
@@ -70,7 +70,7 @@ def _pixel_norm(x: Tensor) -> Tensor:
 
 
 def _matched(x: Tensor, channels: int) -> Tensor:
-    """Repeat or average neighbouring channels (dim 1) until there are `channels`: a shortcut without weights."""
+    """Repeat or average neighbouring channels (dim 1) until there are `channels`: no weights."""
     have = x.shape[1]
     if have < channels:
         return x.repeat_interleave(channels // have, dim=1)
@@ -121,7 +121,7 @@ def _level(width: int, depth: int) -> list[nn.Module]:
 
 
 def _stream(layers: nn.ModuleList, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-    """Run `layers` over x, taking from `memory` what each recalling block saw last and returning the new one."""
+    """Run `layers` over x, taking from `memory` what each recalling block saw last; returns the new one."""
     recalled = iter(memory or [])
     kept: Memory = []
     for layer in layers:
@@ -158,14 +158,14 @@ def fold(frames: Tensor) -> Tensor:
 
 
 def unfold(cells: Tensor) -> Tensor:
-    """(B, t, 192, H/4, W/4) to frames (B, 4t, 3, H, W); of a first group only the last frame means anything."""
+    """(B, t, 192, H/4, W/4) to frames (B, 4t, 3, H, W); of a first group only the last frame counts."""
     return rearrange(
         cells, "b t (r c p q) h w -> b (t r) c (h p) (w q)", r=TIME_STRIDE, p=PATCH, q=PATCH, c=3
     )
 
 
 class Tokenizer(nn.Module):
-    """Frames in [-1, 1] to latents and back. Latents leave `encode` with mean 0 and deviation 1 per channel."""
+    """Frames in [-1, 1] to latents and back. `encode` gives latents of mean 0 and deviation 1 per channel."""
 
     latent_mean: Tensor
     latent_std: Tensor
@@ -213,12 +213,12 @@ class Tokenizer(nn.Module):
         return mean, log_variance.clamp(-12.0, 4.0)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Frames (B, 1 + 4k, 3, H, W) in [-1, 1] to normalised latents (B, 1 + k, C, h, w), the posterior mean."""
+        """Frames (B, 1 + 4k, 3, H, W) in [-1, 1] to normalised latents (B, 1 + k, C, h, w), the mean."""
         mean, _ = self.posterior(frames)
         return (mean - self._per_channel(self.latent_mean)) / self._per_channel(self.latent_std)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Normalised latents (B, 1 + k, C, h, w) of a whole clip to frames (B, 1 + 4k, 3, H, W), about [-1, 1]."""
+        """Normalised latents (B, 1 + k, C, h, w) of a clip to frames (B, 1 + 4k, 3, H, W), about [-1, 1]."""
         frames, _ = self.decode_next(latents, None)
         return frames
 

@@ -23,7 +23,7 @@ CONFIG = "config.json"
 
 
 def save(folder: Path, spec: Spec, networks: Mapping[str, Any], modules: Mapping[str, nn.Module]) -> None:
-    """Write the description, the networks' own settings, and one safetensors file a module; the config last."""
+    """Write the description, the networks' own settings, a safetensors file a module; the config last."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, module in modules.items():
         tensors = {k: _stored(v) for k, v in module.state_dict().items()}
@@ -82,7 +82,8 @@ def load_modules(folder: Path, modules: Mapping[str, nn.Module]) -> None:
             module.load_state_dict({k: v.float() for k, v in tensors.items()})
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ModelError(
-                f"The weights '{name}.safetensors' of '{folder.name}' are missing or don't fit: get the model again."
+                f"The weights '{name}.safetensors' of '{folder.name}' are missing or don't fit: "
+                "get the model again."
             ) from error
         if not all(bool(torch.isfinite(v).all()) for v in tensors.values()):
             raise ModelError(

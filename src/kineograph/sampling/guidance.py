@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): a function of velocities, not of a solver."""
+"""Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): a function of velocities alone."""
 
 from __future__ import annotations
 
