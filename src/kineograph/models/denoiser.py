@@ -29,10 +29,10 @@ class DenoiserConfig:
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
     canvas: int = 4096
-    canvas_width: int = 48
+    canvas_width: int = 40
     text_width: int = 128
     width: int = 256
-    hidden: int = 576
+    hidden: int = 544
     depth: int = 6
     heads: int = 4
 

@@ -18,16 +18,20 @@ WORLD = "world"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas."""
+    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas.
+
+    Where pixels are learnt, most steps show crops of `crop` pixels instead, of more clips (0: never).
+    """
 
     batch: int
     train: TrainConfig
     canvas: int = 0
+    crop: int = 0
 
 
 def _tokenizer_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder"), weight_decay=0.0, warmup=50)
-    return Stage(8, TrainConfig(minutes=22, optim=optim))
+    return Stage(8, TrainConfig(minutes=25, optim=optim), crop=64)
 
 
 def _decoder_stage() -> Stage:
@@ -41,7 +45,7 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=42, optim=optim, compile=True), canvas=8)
+    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=8)
 
 
 @dataclass(frozen=True)

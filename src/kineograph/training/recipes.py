@@ -148,6 +148,8 @@ def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         yield stage.batch >= 1, f"{name}_stage.batch must be at least 1, not {stage.batch}."
         fits = 0 <= stage.canvas < stage.batch
         yield fits, f"{name}_stage.canvas must be from 0 to less than the batch, not {stage.canvas}."
+        whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
+        yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
         yield from _train_rules(f"{name}_stage.train", stage.train)
 
 

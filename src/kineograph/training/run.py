@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from kineograph.data import latents, world
+from kineograph.data.crops import CropBatches
 from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, FieldBatches, Parts, Shards, writing
 from kineograph.errors import RequestError
@@ -185,7 +186,8 @@ class Run:
     def _train_pixels(self, name: str, tokenizer: Tokenizer, clips: Shards, stage: Stage) -> Iterator[Event]:
         fields = tuple(field for field in ("frames", "focus") if field in clips.fields())
         objective = TokenizerObjective(tokenizer)
-        data = FieldBatches(clips, fields, stage.batch, self.recipe.seed + stage.train.seed)
+        whole = FieldBatches(clips, fields, stage.batch, self.recipe.seed + stage.train.seed)
+        data = CropBatches(whole, stage.crop) if stage.crop else whole
         shown = spread(range(len(clips)), SHOWN_CLIPS)
         frames = torch.stack([clips.clip(index, "frames") for index in shown])
         sheet = Reconstructions(frames, [clips.captions[index] for index in shown], clips.fps)
