@@ -217,19 +217,11 @@ def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """Encoded captions (B, L, D), with and without prompt, and the canvases cut into windows.
-
-    frames (B, T, 3, H, W) in [-1, 1] and known (B, T, H, W) cover whole windows at the native size; `length`,
-    `height` and `width` are what was asked for.
-    """
+    """Encoded captions (B, L, D), with and without prompt, and the canvases, read a window at a time."""
 
     caption: Tensor
     nothing: Tensor
-    frames: Tensor
-    known: Tensor
-    length: int
-    height: int
-    width: int
+    canvases: Sequence[Canvas]
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,43 +247,35 @@ class Diffusion:
         self.vocabulary = Vocabulary(networks.config.words)
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
-        """Encode the prompts; pad the canvases to whole windows of the native size, as unknown."""
-        first = canvases[0]
-        frames, known = zip(*(self._padded(canvas) for canvas in canvases), strict=True)
-        return Conditions(
-            caption=self._encoded([canvas.prompt for canvas in canvases]),
-            nothing=self._encoded([""] * len(canvases)),
-            frames=to_signal(torch.from_numpy(np.stack(frames))).to(self.device),
-            known=torch.from_numpy(np.stack(known)).to(self.device),
-            length=len(first),
-            height=first.height,
-            width=first.width,
-        )
+        """Encode the prompts."""
+        caption = self._encoded([canvas.prompt for canvas in canvases])
+        return Conditions(caption, self._encoded([""] * len(canvases)), canvases)
 
     @torch.inference_mode()
     def sample(
         self, conditions: Conditions, noises: Sequence[Noise], sampling: Sampling
     ) -> Iterator[Step | Latents]:
         """Window after window; those that are wholly known cost no network evaluation."""
-        frames, known = conditions.frames.clone(), conditions.known.clone()
-        spans = self._spans(frames.shape[1])
-        total = self._unknown_windows(known, spans) * evaluations(sampling.solver, sampling.steps)
+        first = conditions.canvases[0]
+        spans = self._spans(len(first))
+        total = self._unknown_windows(conditions.canvases, spans) * evaluations(
+            sampling.solver, sampling.steps
+        )
         done = 0
+        made: Tensor | None = None
         for number, span in enumerate(spans):
-            drawn = self._drawn(noises, number)
-            solved = self._solve(conditions, frames[:, span], known[:, span], drawn, sampling)
+            frames, known = self._window(conditions.canvases, span, made)
+            solved = self._solve(conditions, frames, known, self._drawn(noises, number), sampling)
             for evaluated, state in solved:
                 values = state
                 if evaluated:
                     yield Step(done + evaluated, total)
             done += evaluated
             skip = CONTEXT if number else 0
-            stop = min(self.spec.window, conditions.length - span.start)
-            yield Latents(values, span.start + skip, skip, stop, conditions.height, conditions.width)
+            stop = min(self.spec.window, len(first) - span.start)
+            yield Latents(values, span.start + skip, skip, stop, first.height, first.width)
             if number + 1 < len(spans):
-                made = self._decoded(values)
-                frames[:, span] = torch.where(known[:, span, None], frames[:, span], made)
-                known[:, span] = True
+                made = torch.where(known[:, :, None], frames, self._decoded(values))[:, -CONTEXT:]
 
     @torch.inference_mode()
     def decode(self, latents: Latents) -> list[Chunk]:
@@ -301,15 +285,30 @@ class Diffusion:
         return [Chunk(np.ascontiguousarray(clip), latents.start) for clip in wanted]
 
     def _spans(self, length: int) -> list[slice]:
-        """The windows of `length` frames, each beginning with the last frames of the one before."""
-        window = self.spec.window
-        return [slice(s, s + window) for s in range(0, length - window + 1, window - CONTEXT)]
+        """The windows that cover `length` frames, each beginning with the last frames of the one before."""
+        window, stride = self.spec.window, self.spec.window - CONTEXT
+        more = max(0, -(-(length - window) // stride))
+        return [slice(stride * n, stride * n + window) for n in range(1 + more)]
 
     @staticmethod
-    def _unknown_windows(known: Tensor, spans: Sequence[slice]) -> int:
+    def _unknown_windows(canvases: Sequence[Canvas], spans: Sequence[slice]) -> int:
         """How many windows add frames that are not wholly known."""
-        added = [slice(span.start + (CONTEXT if n else 0), span.stop) for n, span in enumerate(spans)]
-        return sum(not bool(known[:, new].all()) for new in added)
+        length = len(canvases[0])
+        added = [
+            slice(span.start + (CONTEXT if n else 0), min(span.stop, length)) for n, span in enumerate(spans)
+        ]
+        return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
+
+    def _window(self, canvases: Sequence[Canvas], span: slice, made: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, 3, H, W) in [-1, 1] and mask (B, T, H, W) of a window, begun with what was `made`."""
+        padded = [self._padded(canvas, span) for canvas in canvases]
+        frames, known = (
+            torch.from_numpy(np.stack(values)).to(self.device) for values in zip(*padded, strict=True)
+        )
+        signal = to_signal(frames)
+        if made is not None:
+            signal[:, :CONTEXT], known[:, :CONTEXT] = made, True
+        return signal, known
 
     def _solve(
         self, conditions: Conditions, frames: Tensor, known: Tensor, noise: Tensor, sampling: Sampling
@@ -374,14 +373,13 @@ class Diffusion:
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
 
-    def _padded(self, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
-        """Frames and mask in whole windows at the native size; edges are continued, later frames unknown."""
-        window, stride = self.spec.window, self.spec.window - CONTEXT
-        length = window + stride * max(0, -(-(len(canvas) - window) // stride))
+    def _padded(self, canvas: Canvas, span: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Frames and mask of a window at the native size; edges are continued, later frames are unknown."""
+        frames, known = canvas.frames[span], canvas.known[span]
         beside = ((0, self.spec.height - canvas.height), (0, self.spec.width - canvas.width))
-        after = (0, length - len(canvas))
-        frames = np.pad(np.pad(canvas.frames, ((0, 0), *beside, (0, 0)), mode="edge"), (after, *[(0, 0)] * 3))
-        known = np.pad(np.pad(canvas.known, ((0, 0), *beside), mode="edge"), (after, (0, 0), (0, 0)))
+        after = (0, self.spec.window - len(frames))
+        frames = np.pad(np.pad(frames, ((0, 0), *beside, (0, 0)), mode="edge"), (after, *[(0, 0)] * 3))
+        known = np.pad(np.pad(known, ((0, 0), *beside), mode="edge"), (after, (0, 0), (0, 0)))
         return frames, known
 
 
