@@ -60,6 +60,8 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
     Raises:
         RequestError: the clips differ in length, size, frame rate, direction in time or settings.
     """
+    if not requests:
+        return []
     canvases = [prepare(request, model) for request in requests]
     if len({(canvas.frames.shape, canvas.fps, canvas.task == "precede") for canvas in canvases}) > 1:
         raise RequestError(

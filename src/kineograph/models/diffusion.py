@@ -381,7 +381,7 @@ class Diffusion:
 # To and from a folder
 
 ABILITIES = frozenset({"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting"})
-DEFAULT_SAMPLING = Sampling(steps=24, guidance=4.0, solver="multistep")
+DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
 
 
 def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from kineograph.worlds.backdrop import GROUND_PAINT, HORIZON, TIME_LIGHT, VARIANTS, backdrop
 from kineograph.worlds.motion import offsets
+from kineograph.worlds.renderer import SHADOW
 from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES
 from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
 
@@ -34,7 +35,8 @@ LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it
 LEAST_SHARE = 0.1  # and of the squared error that the backdrop leaves there
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
-WAVE, SHADOW = 0.6, 0.42  # the most that waves and shadows cover
+TAKEN = 0.03  # cover by a thing from which on a pixel is no longer searched
+WAVE = 0.6  # the most that waves cover
 BELIEF = 0.6  # in shadows: in full, they would pass for the shaded side of a white thing on snow
 STILL = 0.02  # root mean square deviation from the mean place, in fractions of the shorter side
 FACINGS = (1.0, -1.0)
@@ -99,7 +101,7 @@ def _detect(clip: Tensor, fps: float) -> Detection:
     things: list[DetectedThing] = []
     while len(things) < MOST_THINGS and (sighting := _search(view, weight)):
         things.append(_thing(view, sighting, fps))
-        weight = weight * (sighting.cover < 0.03)
+        weight = weight * (sighting.cover < TAKEN)
     return Detection(tuple(things), view.ground, view.time)
 
 

@@ -56,7 +56,7 @@ def _blend(pixels: Tensor, index: Tensor, cover: Tensor, color: Tensor) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class Drawing:
     """The clips of one chunk, drawn into in place; without truth, `segmentation` and `depth` are empty."""
 
     frames: Tensor
@@ -72,52 +72,52 @@ class Canvas:
         return len(self.segmentation) > 0
 
 
-def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, canvas: Canvas) -> None:
-    height, width = canvas.size
+def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, drawing: Drawing) -> None:
+    height, width = drawing.size
     looks = [(scene.ground, scene.time, scene.seed % backdrop.VARIANTS) for scene in scenes]
-    canvas.frames[:] = torch.stack([backdrop.backdrop(*look, height, width) for look in looks])[:, None]
-    _run_waves(scenes, t, canvas)
-    if canvas.truth:
-        canvas.segmentation.zero_()
-        canvas.depth[:] = backdrop.ground_depth(height)[:, None]
+    drawing.frames[:] = torch.stack([backdrop.backdrop(*look, height, width) for look in looks])[:, None]
+    _run_waves(scenes, t, drawing)
+    if drawing.truth:
+        drawing.segmentation.zero_()
+        drawing.depth[:] = backdrop.ground_depth(height)[:, None]
 
 
-def _run_waves(scenes: Sequence[Scene], t: Tensor, canvas: Canvas) -> None:
+def _run_waves(scenes: Sequence[Scene], t: Tensor, drawing: Drawing) -> None:
     wet = [n for n, scene in enumerate(scenes) if backdrop.GROUND_PAINT[scene.ground].waves]
     if not wet:
         return
-    height, width = canvas.size
+    height, width = drawing.size
     top = height - backdrop.ground_rows(height)
     clips = torch.tensor(wet, device=t.device)
     variant = torch.tensor([scenes[n].seed % backdrop.VARIANTS for n in wet], device=t.device)
     shine = backdrop.wave_crests(t, variant, height, width)[:, :, None]
     crests = [backdrop.TIME_LIGHT[scenes[n].time].on_waves for n in wet]
     light = rearrange(torch.tensor(crests, device=t.device), "n c -> n 1 c 1 1")
-    calm = rearrange(canvas.frames[clips, 0, top:], "n h w c -> n 1 c h w").float()
+    calm = rearrange(drawing.frames[clips, 0, top:], "n h w c -> n 1 c h w").float()
     waves = (calm + shine * (light - calm) + 0.5).to(torch.uint8)
-    canvas.frames[clips, :, top:] = rearrange(waves, "n t c h w -> n t h w c")
+    drawing.frames[clips, :, top:] = rearrange(waves, "n t c h w -> n t h w c")
 
 
-def _throw_shadow(group: Actors, canvas: Canvas) -> None:
+def _throw_shadow(group: Actors, drawing: Drawing) -> None:
     """A soft ellipse on the ground below each thing: smaller and paler the higher the thing flies."""
-    unit = min(canvas.size)
+    unit = min(drawing.size)
     size = EXTENTS[group.size] * unit
     lift = ((group.line - group.centre[:, 1] - group.half[:, 1]) * (1 / unit)).clamp(0, 0.6)
     shrink = 1 - 0.65 * lift
     at = torch.stack([group.centre[:, 0] + 0.10 * size, group.line - 0.03 * size], -1)
     reach = (math.ceil(1.24 * SHAPES[group.kind].half_width * size) + 1, math.ceil(0.25 * size) + 1)
-    place = window(group.frame, at, reach, *canvas.size)
+    place = window(group.frame, at, reach, *drawing.size)
     x = place.x / (1.12 * shrink * group.half[:, 0])[:, None, None]
     y = place.y / (0.24 * shrink * size)[:, None, None]
     cover = (1.6 * (1 - x * x - y * y)).clamp(0, 1) * (SHADOW * (1 - 1.1 * lift))[:, None, None]
-    _blend(canvas.frames, place.index, cover, torch.zeros(3, 1, 1, device=cover.device))
+    _blend(drawing.frames, place.index, cover, torch.zeros(3, 1, 1, device=cover.device))
 
 
-def _draw(group: Actors, tint: Tensor, canvas: Canvas) -> None:
+def _draw(group: Actors, tint: Tensor, drawing: Drawing) -> None:
     """Draw things in the light (N, 3) of their clips."""
-    shape, size = SHAPES[group.kind], EXTENTS[group.size] * min(canvas.size)
+    shape, size = SHAPES[group.kind], EXTENTS[group.size] * min(drawing.size)
     reach = (math.ceil(1.1 * shape.half_width * size) + 1, math.ceil(shape.half_height * size) + 1)
-    place = window(group.frame, group.centre, reach, *canvas.size)
+    place = window(group.frame, group.centre, reach, *drawing.size)
     scale = (group.stretch * size)[..., None, None]
     u, v = place.x / scale[:, 0] * group.facing[:, None, None], place.y / scale[:, 1]
     paint = shape.draw(u, v, torch.full_like(scale[:, 0], size))
@@ -125,19 +125,19 @@ def _draw(group: Actors, tint: Tensor, canvas: Canvas) -> None:
     palette = torch.tensor(list(PALETTE.values()), dtype=torch.float32, device=light.device)
     own = rearrange(palette[group.color], "b c -> b c 1 1") * light
     color = own * paint.body[:, None] + 255 * light * paint.gloss[:, None]
-    _blend(canvas.frames, place.index, paint.cover, color)
-    if canvas.truth:
-        _note(group, place.index, paint.cover >= 0.5, canvas)
+    _blend(drawing.frames, place.index, paint.cover, color)
+    if drawing.truth:
+        _note(group, place.index, paint.cover >= 0.5, drawing)
 
 
-def _note(group: Actors, index: Tensor, seen: Tensor, canvas: Canvas) -> None:
+def _note(group: Actors, index: Tensor, seen: Tensor, drawing: Drawing) -> None:
     """Write down which thing is seen where, and how far away."""
-    depth = backdrop.depth_at(group.line / canvas.size[0])
-    for truth, values in ((canvas.segmentation, group.number), (canvas.depth, depth)):
+    depth = backdrop.depth_at(group.line / drawing.size[0])
+    for truth, values in ((drawing.segmentation, group.number), (drawing.depth, depth)):
         truth.view(-1)[index[seen]] = values[:, None, None].expand_as(seen)[seen].to(truth.dtype)
 
 
-def _draw_things(scenes: Sequence[Scene], cast: Cast, canvas: Canvas) -> None:
+def _draw_things(scenes: Sequence[Scene], cast: Cast, drawing: Drawing) -> None:
     """All shadows, then the things, the farther one of each clip first."""
     lights = [backdrop.TIME_LIGHT[scene.time].on_things for scene in scenes]
     tint = torch.tensor(lights, dtype=torch.float32, device=cast.line.device)
@@ -146,9 +146,9 @@ def _draw_things(scenes: Sequence[Scene], cast: Cast, canvas: Canvas) -> None:
         clips = torch.nonzero(cast.present.gather(1, slot[:, None]))[:, 0]
         ranks.append(list(actors(cast, clips, slot[clips])))
     for group in chain(*ranks):
-        _throw_shadow(group, canvas)
+        _throw_shadow(group, drawing)
     for group in chain(*ranks):
-        _draw(group, tint, canvas)
+        _draw(group, tint, drawing)
 
 
 def _boxes_and_tracks(cast: Cast, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -183,7 +183,7 @@ def render(
     RequestError for sizes or rates that can't be drawn.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 16 or frames < 1 or fps <= 0:
+    if min(height, width) < 16 or frames < 1 or not 0 < fps < math.inf:
         raise RequestError(
             f"Can't render {frames} frames of {height}x{width} at {fps} fps: "
             "give at least 1 frame, 16 pixels a side and a positive rate."
@@ -194,9 +194,9 @@ def render(
     step = max(1, PIXELS_AT_ONCE // (frames * height * width))
     for start in range(0, len(scenes), step):
         part = slice(start, start + step)
-        canvas = Canvas(out.frames[part], out.segmentation[part], out.depth[part])
+        drawing = Drawing(out.frames[part], out.segmentation[part], out.depth[part])
         things = cast(scenes[part], t, height, width)
-        _fill_backdrop(scenes[part], t, canvas)
-        _draw_things(scenes[part], things, canvas)
+        _fill_backdrop(scenes[part], t, drawing)
+        _draw_things(scenes[part], things, drawing)
         out.boxes[part], out.tracks[part] = _boxes_and_tracks(things, height, width)
     return out
