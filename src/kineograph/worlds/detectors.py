@@ -173,7 +173,8 @@ def _sprites(grid: tuple[int, int], time: str) -> Tensor:
     y, x = (_wrapped(length, fine) for length in grid)
     light = torch.tensor(TIME_LIGHT[time].on_things)
     own, shine = (
-        rearrange(c * light, "... c -> ... 1 c 1 1") for c in (torch.tensor([PALETTE[color] for color in COLORS]), 255)
+        rearrange(c * light, "... c -> ... 1 c 1 1")
+        for c in (torch.tensor([PALETTE[color] for color in COLORS]), 255)
     )
     sprites = []
     for kind, size in product(KINDS, SIZES):

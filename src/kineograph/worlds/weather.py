@@ -37,7 +37,7 @@ class Weather:
 WEATHERS = {
     "clear": Weather(),
     "rain": Weather(0.92, (0.58, 0.80), 0.74, (0.40, 0.03), 0.45, 0.0, (1.75, 0.42)),
-    "snow": Weather(0.88, (0.92, 1.10), 0.94, (0.60, 0.22), 0.55, 0.05, (0.24, 0.90)),
+    "snowfall": Weather(0.88, (0.92, 1.10), 0.94, (0.60, 0.22), 0.55, 0.05, (0.24, 0.90)),
     "fog": Weather(0.96, (0.96, 1.04), 0.96, (0.94, 0.38), 0.82, 0.45),
 }
 CLOUDS: dict[str, Color] = {
@@ -139,7 +139,7 @@ def falling(weather: str, t: Tensor, variant: Tensor, height: int, width: int) -
     return kinds[variant]
 
 
-DROPS: dict[str, Color] = {"rain": (214, 226, 240), "snow": (255, 255, 255)}
+DROPS: dict[str, Color] = {"rain": (214, 226, 240), "snowfall": (255, 255, 255)}
 ON_PAPER: Color = (150, 158, 176)
 
 
