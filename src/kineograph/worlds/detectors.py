@@ -16,12 +16,12 @@ from itertools import product
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kineograph.worlds.backdrop import GROUND_PAINT, HORIZON, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds.backdrop import GROUND_PAINT, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds.grids import below_horizon, grid_of, pool, scaled, shaded, soften
 from kineograph.worlds.motion import offsets
 from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES
 from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
@@ -34,8 +34,7 @@ LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it
 LEAST_SHARE = 0.1  # and of the squared error that the backdrop leaves there
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
-WAVE, SHADOW = 0.6, 0.42  # the most that waves and shadows cover
-BELIEF = 0.6  # in shadows: in full, they would pass for the shaded side of a white thing on snow
+WAVE = 0.6  # the most that waves cover
 STILL = 0.02  # root mean square deviation from the mean place, in fractions of the shorter side
 FACINGS = (1.0, -1.0)
 LOOKS = tuple(product(KINDS, SIZES, COLORS, FACINGS))
@@ -106,39 +105,19 @@ def _detect(clip: Tensor, fps: float) -> Detection:
 # The backdrop
 
 
-def _scaled(pixels: Tensor) -> Tensor:
-    return rearrange(pixels, "n h w c -> n c h w").float() / 127.5 - 1
-
-
-def _grid(height: int, width: int, shorter: int) -> tuple[int, int]:
-    unit = min(height, width)
-    return round(height * shorter / unit), round(width * shorter / unit)
-
-
-def _pool(images: Tensor, grid: tuple[int, int]) -> Tensor:
-    return F.interpolate(images, grid, mode="area")
-
-
-def _soften(images: Tensor) -> Tensor:
-    """A small blur around the edges: half a pixel of misplacement, or a soft clip, costs a sprite less."""
-    for axis in (-1, -2):
-        images = (images.roll(1, axis) + 2 * images + images.roll(-1, axis)) / 4
-    return images
-
-
 @lru_cache(maxsize=8)
 def _backdrops(height: int, width: int, grid: tuple[int, int]) -> dict[tuple[str, str, int], Tensor]:
     """Every backdrop (3, h, w), pooled from height x width pixels."""
     places = list(product(GROUNDS, TIMES, range(VARIANTS)))
     pictures = torch.stack([backdrop(*place, height, width) for place in places])
-    return dict(zip(places, _soften(_pool(_scaled(pictures), grid)), strict=True))
+    return dict(zip(places, soften(pool(scaled(pictures), grid)), strict=True))
 
 
 def _view(clip: Tensor) -> _View:
     _, height, width, _ = clip.shape
-    grid, small = _grid(height, width, GRID), _grid(height, width, BACKDROP_GRID)
-    frames = _soften(_pool(_scaled(clip), grid))
-    usual = _pool(frames, small).median(0).values
+    grid, small = grid_of(height, width, GRID), grid_of(height, width, BACKDROP_GRID)
+    frames = soften(pool(scaled(clip), grid))
+    usual = pool(frames, small).median(0).values
     known = _backdrops(height, width, small)
     # Things cover part of the backdrop: no pixel may count for more than a little.
     misfit = (usual - torch.stack(list(known.values()))).abs().clamp(max=0.3).mean((1, 2, 3))
@@ -151,16 +130,12 @@ def _view(clip: Tensor) -> _View:
 
 def _under_waves_and_shadows(frames: Tensor, behind: Tensor, ground: str, time: str) -> Tensor:
     """The backdrop (3, h, w) as (T, 3, h, w), under whatever wave and shadow suit each pixel best."""
-    height = frames.shape[-2]
-    on_ground = ((torch.arange(height) + 0.5) / height > HORIZON)[:, None].float()
     if GROUND_PAINT[ground].waves:
+        on_ground = below_horizon(frames.shape[-2])
         crest = torch.tensor(TIME_LIGHT[time].on_waves)[:, None, None] / 127.5 - 1 - behind
         wave = ((frames - behind) * crest).sum(1, keepdim=True) / crest.square().sum(0)
         behind = behind + (wave.clamp(0, WAVE) * on_ground) * crest
-    light, lit = frames + 1, behind + 1
-    shade = (light * lit).sum(1, keepdim=True) / lit.square().sum(-3, keepdim=True).clamp(min=1e-4)
-    shade = torch.maximum(shade, 1 - SHADOW * on_ground).clamp(max=1)
-    return (1 - BELIEF * (1 - shade)) * lit - 1
+    return shaded(frames, behind)
 
 
 # Things
@@ -187,7 +162,7 @@ def _sprites(grid: tuple[int, int], time: str) -> Tensor:
         sprites.append(
             reduce(layers, "own facing c (h a) (w b) -> (own facing) c h w", "mean", a=fine, b=fine)
         )
-    return _soften(torch.cat(sprites))
+    return soften(torch.cat(sprites))
 
 
 def _wrapped(length: int, fine: int) -> Tensor:

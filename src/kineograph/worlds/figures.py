@@ -29,7 +29,7 @@ JOINTS = (
 
 
 def _leg(gait: Tensor) -> tuple[Joint, Joint]:
-    """Knee and foot of a leg that is `gait` (B, 1, 1) of a stride ahead; the knee bends as it comes forward."""
+    """Knee and foot of a leg that is `gait` of a stride ahead; the knee bends as it comes forward."""
     angle = 2 * math.pi * gait
     thigh = STEP * angle.sin()
     shin = thigh - BEND * angle.cos().clamp(min=0)
@@ -43,7 +43,7 @@ def _hand(gait: Tensor) -> Joint:
 
 
 def joints(gait: Tensor) -> Tensor:
-    """(...,) shares of a stride → (..., J, 2) places of JOINTS, in units of the robot's size, facing right."""
+    """(...,) shares of a stride → (..., J, 2) places of JOINTS, in sizes of the robot, facing right."""
     near, far = _leg(gait), _leg(gait + 0.5)
     fixed = [tuple(torch.full_like(gait, c) for c in point) for point in (HEAD, SHOULDER, HIP)]
     every = [*fixed, *near, *far, _hand(gait + 0.5), _hand(gait)]

@@ -17,7 +17,7 @@ from kineograph.worlds.shapes import EXTENTS, SHAPES
 from kineograph.worlds.world import World
 
 BLOCK = 64
-LAYOUTS = 16
+LAYOUTS = 16, 64  # ways to lay out each candidate: of two things at most, and of more
 MARGIN = 0.02
 GROUND_LINES = (0.64, 0.955)  # where the foot of a thing, or its shadow, may stand
 MAX_OVERLAP = 0.08  # mean over time of the common area, as a share of the smaller box
@@ -70,7 +70,8 @@ def lay_out(generator: torch.Generator, draw: Draw, camera: Tensor, world: World
     if len(world.cameras) > 1:
         low, high = _in_view(low, high, camera)
     assert bool((low <= high).all()), "a thing does not fit into the frame"
-    place = _between(generator, *(bound[:, None].expand(-1, LAYOUTS, -1, -1) for bound in (low, high)))
+    ways = LAYOUTS[world.most_things > 2]
+    place = _between(generator, *(bound[:, None].expand(-1, ways, -1, -1) for bound in (low, high)))
     if "collides" in world.motions:
         place = _face_to_face(place, line, motion == world.motions.index("collides"))
     shown = torch.arange(kind.shape[1]) < draw.count[:, None]

@@ -42,9 +42,9 @@ class Paint:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a kind is drawn, facing right; the half width and half height of its silhouette in units of its
-    size; whether it has a front, which turns with the way that it moves; and, if it has limbs, its strides per
-    second: then `draw` also takes how far (B, 1, 1) in [0, 1) of its stride it is.
+    """How a kind is drawn, facing right; half width and half height of its silhouette in units of its size;
+    whether it has a front, which turns with the way that it moves; and, if it has limbs, its strides
+    per second: then `draw` also takes how far (B, 1, 1) in [0, 1) of its stride it is.
     """
 
     draw: Callable[..., Paint]

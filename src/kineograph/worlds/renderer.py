@@ -93,7 +93,6 @@ class Canvas:
 
 
 def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, canvas: Canvas) -> None:
-    height, width = canvas.size
     if all(scene.in_small_world for scene in scenes):
         _fill_plain(scenes, t, canvas.frames)
     else:
@@ -105,8 +104,8 @@ def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, canvas: Canvas) -> None:
         scenery.fill(scenes, t, canvas.frames)
     if canvas.truth:
         canvas.segmentation.zero_()
-        canvas.depth[:] = backdrop.ground_depth(height)[:, None]
-        for n, rows in scenery.rows_seen(scenes, t, height):
+        canvas.depth[:] = backdrop.ground_depth(canvas.size[0])[:, None]
+        for n, rows in scenery.rows_seen(scenes, t, canvas.size[0]):
             canvas.depth[n] = backdrop.depth_at(rows)[..., None]
 
 

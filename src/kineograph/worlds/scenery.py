@@ -216,11 +216,12 @@ def _paint(scenes: Sequence[Scene], t: Tensor, size: tuple[int, int]) -> Tensor:
     return rearrange((picture + 0.5).clamp(0, 255).to(torch.uint8), "n c t h w -> n t h w c")
 
 
-def fill(scenes: Sequence[Scene], t: Tensor, frames: Tensor) -> None:
-    """Paint the backdrops of all scenes that aren't of the small world into frames (N, T, H, W, 3)."""
+def fill(scenes: Sequence[Scene], t: Tensor, frames: Tensor, everything: bool = False) -> None:
+    """Paint the backdrops of all scenes, or of those that aren't in the small world, into frames
+    (N, T, H, W, 3)."""
     groups: dict[tuple[str, bool, bool], list[int]] = {}
     for n, scene in enumerate(scenes):
-        if not scene.in_small_world:
+        if everything or not scene.in_small_world:
             wet, moves = GROUND_PAINT[scene.ground].waves, scene.camera != "static"
             groups.setdefault((scene.style, wet, moves), []).append(n)
     for (_, wet, moves), members in groups.items():

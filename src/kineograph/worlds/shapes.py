@@ -1,4 +1,4 @@
-"""What things look like: one small function per kind, drawn with signed distances (see `paint` for the legend).
+"""What things look like: one small function per kind (see `paint` for the legend).
 
 The star's distance is Inigo Quilez's `sdStar5` (iquilezles.org/articles/distfunctions2d).
 """

@@ -1,7 +1,7 @@
 """Styles: five ways of painting the same scene.
 
-A style repaints the colours of backdrops, (..., 3, h, w) floats in [0, 255], draws contours and a texture over
-them, and repaints things. Nothing here looks at neighbouring pixels, so things look alike anywhere.
+A style repaints the colours of backdrops, (..., 3, h, w) floats in [0, 255], draws contours and a texture
+over them, and repaints things. Nothing here looks at neighbouring pixels, so things look alike anywhere.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Weather:
-    """cloud: how much of the sky it covers; tone: its brightness above and at the horizon; dim: the light that
-    reaches the ground; veil: how much of the ground is veiled at the horizon and at the bottom edge; hills,
+    """cloud: how much of the sky it covers; tone: its brightness above and at the horizon; dim: the light
+    that reaches the ground; veil: how much of the ground is veiled at the horizon and at the bottom edge; hills,
     things: how much of them; fall: how fast it falls, in frames per second, and how much it covers."""
 
     cloud: float = 0.0
@@ -53,7 +53,7 @@ FLAKES = 34
 
 @dataclass(frozen=True, eq=False)
 class Air:
-    """The weather of N clips as numbers: clouds (N, 2, 3) above and at the horizon, the others (N,) or (N, 2)."""
+    """The weather of N clips: clouds (N, 2, 3) above and at the horizon, the others (N,) or (N, 2)."""
 
     clouds: Tensor
     cloud: Tensor
