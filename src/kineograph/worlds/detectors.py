@@ -20,11 +20,15 @@ from einops import rearrange, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kineograph.worlds import surroundings
 from kineograph.worlds.backdrop import GROUND_PAINT, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds.finding import Sighting, find
 from kineograph.worlds.grids import below_horizon, grid_of, pool, scaled, shaded, soften
 from kineograph.worlds.motion import offsets
+from kineograph.worlds.paths import motion_of, size_of
 from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES
 from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
+from kineograph.worlds.world import SMALL, World
 
 GRID, BACKDROP_GRID = 64, 32  # the grids' shorter sides
 GLANCE = 6  # frames in which all sprites are tried
@@ -58,6 +62,9 @@ class Detection:
     things: tuple[DetectedThing, ...]
     ground: str
     time: str
+    weather: str = "clear"
+    style: str = "plain"
+    camera: str = "static"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +91,29 @@ class _Sighting:
     seen: Tensor  # (T,) bool
 
 
-def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0) -> list[Detection]:
-    """Read clips (N, T, H, W, 3) uint8 sRGB at `fps` frames per second, each by itself.
+def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0, world: World = SMALL) -> list[Detection]:
+    """Read clips (N, T, H, W, 3) uint8 sRGB at `fps` frames per second, each by itself, as clips of a world.
 
-    Things that leave no mark that a sprite explains are not reported, more than MOST_THINGS neither.
+    Things that leave no mark that a sprite explains are not reported, more than one beyond what the world
+    shows neither.
     """
-    return [_detect(clip, fps) for clip in torch.as_tensor(clips).cpu()]
+    read = _detect if world == SMALL else _detect_in_full
+    return [read(clip, fps) for clip in torch.as_tensor(clips).cpu()]
+
+
+def _detect_in_full(clip: Tensor, fps: float) -> Detection:
+    _, height, width, _ = clip.shape
+    unit = min(height, width)
+    view = surroundings.view(clip, fps)
+    setting = view.setting
+
+    def told(sighting: Sighting) -> DetectedThing:
+        size, _ = size_of(sighting, setting.camera, fps)
+        motion = motion_of(sighting, setting.camera, fps, (width / unit, height / unit))
+        return DetectedThing(sighting.kind, sighting.color, size, motion, sighting.centre.float().numpy())
+
+    things = tuple(told(sighting) for sighting in find(view, unit))
+    return Detection(things, setting.ground, setting.time, setting.weather, setting.style, setting.camera)
 
 
 def _detect(clip: Tensor, fps: float) -> Detection:

@@ -27,8 +27,8 @@ from kineograph.worlds.world import FULL
 
 GRID, LOOK_GRID = 64, 32  # the grids' shorter sides
 MOST = 0.3  # how much a pixel may count: things cover part of the backdrop
-SHORTLIST = 4  # looks, at either zoom, that are filmed
-GLANCES = 4  # frames in which the cameras are compared
+SHORTLIST = 3  # looks, at either zoom, that are filmed
+GLANCES = 3  # frames in which the cameras are compared
 AT_ONCE = 256  # looks that are painted together
 NOBODY = Thing("ball", "red", "small", "still", 0.5, 0.5)
 
