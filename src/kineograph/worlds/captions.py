@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
+from kineograph.errors import RequestError
 from kineograph.worlds.phrases import READINGS, RELATIONS, Language, language
 from kineograph.worlds.relations import relations
 from kineograph.worlds.scene import Scene
@@ -79,7 +80,14 @@ class Description:
 
 
 def describe(scene: Scene, world: World = SMALL) -> Description:
-    """Everything that the words of a world can say of a scene, but how its things stand to one another."""
+    """Everything that the words of a world can say of a scene, but how its things stand to one another.
+
+    Raises RequestError if the scene shows what the world doesn't have.
+    """
+    for name, options in world.values.items():
+        for owner in scene.things if name in ThingDescription.__annotations__ else (scene,):
+            if (value := getattr(owner, name)) not in options:
+                raise RequestError(f"{value!r} is not in the {world.name} world: describe it in another.")
     things = tuple(ThingDescription(t.kind, t.color, t.size, t.motion) for t in scene.things)
     return Description(things, **{name: getattr(scene, name) for name in SETTING if name in world.values})
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from kineograph.worlds.layout import CLIP_SECONDS
 from kineograph.worlds.scene import Scene
 from kineograph.worlds.stage import cast
 
-CLEAR = {"left of": 0.14, "above": 0.20, "in front of": 0.07}  # by how much, in fractions of the frame
+CLEAR = {"left of": 0.14, "above": 0.20, "in front of": 0.12}  # by how much, in fractions of the frame
 
 
 def holding(place: Tensor, floor: Tensor) -> tuple[str, ...]:
@@ -17,6 +19,21 @@ def holding(place: Tensor, floor: Tensor) -> tuple[str, ...]:
     x, y = place.diff(dim=1)[:, 0].unbind(-1)
     apart = {"left of": x, "above": y, "in front of": floor[:, 0] - floor[:, 1]}
     return tuple(name for name, gap in apart.items() if bool((gap > CLEAR[name]).all()))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a thing was seen: its usual centre, and its lowest foot, in fractions of the frame."""
+
+    x: float
+    y: float
+    foot: float
+
+
+def stands(relation: str, one: Place, other: Place) -> bool:
+    """Whether a relation holds between what was seen."""
+    gaps = {"left of": other.x - one.x, "above": other.y - one.y, "in front of": one.foot - other.foot}
+    return gaps[relation] > 0
 
 
 def relations(scene: Scene) -> tuple[str, ...]:

@@ -146,9 +146,9 @@ def gains(
 ) -> Tensor:
     """(S, C, T, h w): by how much each sprite in each color, at each place, beats the backdrop.
 
-    Over a backdrop b, a sprite of cover A and pixels s = own B + light G + air A leaves |rest - (s - A b)|² of
-    the |rest|² that b leaves alone. Expanded, the difference is a constant, one term linear in the own color
-    for each channel, and one that is quadratic: five correlations for all colors.
+    Over a backdrop b, a sprite of cover A and pixels s = own B + light G + air A leaves |rest - (s - A b)|²
+    of the |rest|² that b leaves alone. Expanded, the difference is a constant, one term linear in the own
+    color for each channel, and one that is quadratic: five correlations for all colors.
     """
     bank = torch.stack([_spectra(look, style, grid, pixels) for look in some])
     if small:
