@@ -1,4 +1,4 @@
-"""The full world: what is written can be read, pixels depend on the scene alone, what is shown can be seen."""
+"""The full world: what is written can be read, pixels depend on the scene alone, what is shown is seen."""
 
 from __future__ import annotations
 

@@ -64,6 +64,7 @@ def robot(u: Tensor, v: Tensor, k: Tensor, gait: Tensor) -> Paint:
         (far_leg, 0.55, 0.0),
         (limb(u, v, (0.0, -0.95), (0.0, -1.04), 0.045), 0.0, 0.45),
         (near_leg, 0.86, 0.0),
+        (limb(u, v, (0.0, -0.56), (0.0, -0.42), 0.13), 0.55, 0.0),
         (torso, shade, 0.05),
         (head, shade, 0.08),
         (limb(u, v, SHOULDER, _hand(gait + 0.5), 0.115), 1.0, 0.03),

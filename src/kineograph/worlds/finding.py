@@ -22,7 +22,7 @@ SHORTLIST = 4  # kinds in a color that are then tried in every frame
 NEAR = 2  # rungs of the ladder to either side of what the glance found
 MOST_THINGS = FULL.most_things + 1  # one more than there are, so that a wrong count comes out
 LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
-LEAST_SHARE = 0.25  # and of the squared error that the backdrop leaves there
+MOST_LEFT = 0.75  # share of the squared error before the backdrop and its shadows that it may leave
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
 
@@ -131,7 +131,9 @@ def _sighting(
     in_sight = (cover * weight).sum((1, 2)) > LEAST_SEEN * area
     seen = in_sight & (gain > LEAST_GAIN * area)
     left = (cover * weight * view.rest.square().sum(1)).sum((1, 2))
-    if seen.float().mean() < LEAST_TIME or gain[seen].sum() < LEAST_SHARE * left[seen].sum():
+    # What is darker than the backdrop may be a shadow: a thing must explain more than that would.
+    doubt = (cover * weight * view.doubt).sum((1, 2)).minimum(left)
+    if seen.float().mean() < LEAST_TIME or (left - gain)[seen].sum() > MOST_LEFT * doubt[seen].sum():
         return None
     centre = (torch.stack([column, row], 1) + 0.5) / torch.tensor([width, height])
     extent = torch.tensor([look.extent for look in chosen])

@@ -38,10 +38,10 @@ def below_horizon(height: int) -> Tensor:
     return ((torch.arange(height) + 0.5) / height > HORIZON)[:, None].float()
 
 
-def shaded(frames: Tensor, behind: Tensor) -> Tensor:
+def shaded(frames: Tensor, behind: Tensor, belief: float = BELIEF) -> Tensor:
     """The backdrop (..., 3, h, w) as (T, 3, h, w), under whatever shadow suits each pixel best."""
     on_ground = below_horizon(frames.shape[-2])
     light, lit = frames + 1, behind + 1
     shade = (light * lit).sum(1, keepdim=True) / lit.square().sum(-3, keepdim=True).clamp(min=1e-4)
     shade = torch.maximum(shade, 1 - SHADOW * on_ground).clamp(max=1)
-    return (1 - BELIEF * (1 - shade)) * lit - 1
+    return (1 - belief * (1 - shade)) * lit - 1

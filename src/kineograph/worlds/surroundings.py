@@ -39,6 +39,7 @@ class View:
 
     backdrop: Tensor  # (T, 3, h, w)
     rest: Tensor  # (T, 3, h, w) what the backdrop leaves of the frames
+    doubt: Tensor  # (T, h, w) the squared error that is left if all that may be shadow is
     setting: Scene
 
     @property
@@ -114,5 +115,11 @@ def view(clip: Tensor, fps: float) -> View:
     some = torch.linspace(0, count - 1, min(GLANCES, count)).round().long()
     films = _film(settings, t[some], height, width)
     best = settings[int(_misfit(frames[some], films).argmin())]
-    behind = shaded(frames, _film([best], t, height, width)[0])
-    return View(behind, frames - behind, best)
+    return against(frames, _film([best], t, height, width)[0], best)
+
+
+def against(frames: Tensor, film: Tensor, setting: Scene) -> View:
+    """Frames seen before a film of their backdrop, both (T, 3, h, w)."""
+    behind = shaded(frames, film)
+    doubt = (frames - shaded(frames, film, belief=1.0)).square().sum(1)
+    return View(behind, frames - behind, doubt, setting)
