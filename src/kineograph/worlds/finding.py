@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kineograph.worlds.shapes import SHAPES
@@ -63,8 +64,15 @@ def find(view: View, pixels: int) -> list[Sighting]:
         if sighting is None:
             break
         found.append(sighting)
-        weight = weight * (sighting.cover < 0.03)
+        weight = weight * (_around(sighting) < 0.03)
     return found
+
+
+def _around(sighting: Sighting) -> Tensor:
+    """(T, h, w) what a thing covers, with its surroundings: wider where limbs may be in another pose."""
+    reach = 2 if SHAPES[sighting.kind].strides else 1
+    widened: Tensor = F.max_pool2d(sighting.cover[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    return widened
 
 
 def _glance(view: View, seen: Tensor, dye: Dyes, pixels: int) -> list[_Candidate]:

@@ -81,11 +81,16 @@ def car(u: Tensor, v: Tensor, k: Tensor) -> Paint:
     return paint.mark(inside(wheel - 0.30, k), 0.0, 0.11).mark(inside(wheel - 0.13, k), 0.0, 0.62)
 
 
+TURNED = 0.44  # how much darker two quarters of a rolling thing are
+
+
 def quartered(paint: Paint, u: Tensor, v: Tensor, k: Tensor) -> Paint:
     """Darken two quarters of a thing, so that it shows how it turns."""
     edge = (torch.minimum(u.abs(), v.abs()) * k).clamp(0, 1)
     dark = torch.where((u < 0) == (v < 0), 0.5 + 0.5 * edge, 0.5 - 0.5 * edge)
-    return Paint(paint.cover, paint.body * (1 - 0.5 * dark), paint.gloss * (1 - 0.5 * dark), paint.distance)
+    return Paint(
+        paint.cover, paint.body * (1 - TURNED * dark), paint.gloss * (1 - TURNED * dark), paint.distance
+    )
 
 
 SHAPES = {

@@ -18,13 +18,16 @@ from torch import Tensor
 from kineograph.worlds.backdrop import HORIZON, TIME_LIGHT
 from kineograph.worlds.grids import soften
 from kineograph.worlds.scene import Scene
-from kineograph.worlds.shapes import PALETTE, SHAPES
+from kineograph.worlds.paint import Paint
+from kineograph.worlds.shapes import PALETTE, SHAPES, TURNED
 from kineograph.worlds.styles import STYLES
 from kineograph.worlds.weather import air
 from kineograph.worlds.world import FULL
 
 LADDER = tuple(0.0725 * 1.19**step for step in range(10))  # sizes that are tried
-POSES = {"robot": (0.0, 0.25), "bird": (0.0, 0.25, 0.75)}  # shares of a stride that look different
+# Shares of a stride that look different; of round things, 0.5 is what they look like on average as they roll.
+POSES = {"robot": (0.0, 0.25), "bird": (0.0, 0.25, 0.75), "ball": (0.0, 0.5), "ring": (0.0, 0.5)}
+TURNING = 1 - TURNED / 2  # how bright a thing is that rolls, on average
 FINE = 3  # points per pixel of the grid, along either axis
 VEILED_AT = 0.62  # where things stand, as a rule, from the horizon to the bottom edge
 
@@ -77,6 +80,8 @@ def sprite(look: Look, style: str, grid: tuple[int, int], pixels: int) -> Tensor
     u, v = look.facing * x[columns][None, None] / unit, y[rows][None, :, None] / unit
     gait = (torch.full((1, 1, 1), look.pose),) if shape.strides else ()
     paint = shape.draw(u, v, torch.full((1, 1, 1), unit * FINE), *gait)
+    if look.pose and not shape.strides:
+        paint = Paint(paint.cover, TURNING * paint.body, TURNING * paint.gloss, paint.distance)
     paint = STYLES[style].thing(paint, u, v, torch.full((1, 1, 1), look.extent * pixels))
     drawn = torch.zeros(3, len(y), len(x))
     drawn[:, rows[:, None], columns] = torch.cat(

@@ -109,8 +109,8 @@ def cast(scenes: Sequence[Scene], t: Tensor, height: int, width: int, most: int 
         line=line,
     )
     if int(motion.max()) >= ROLLS or int(kind.max()) >= FULL.kinds.index("robot"):
-        things = _livened(things, motion, place, t, unit)
-    things = _controlled(things, scenes, t, unit)
+        things = _livened(things, motion, place, t, unit, width)
+    things = _controlled(things, scenes, t, unit, reference[:, 0])
     things = _filmed(things, scenes, t, height, width)
     return replace(
         things,
@@ -127,13 +127,13 @@ def _mirrored(kind: Tensor, motion: Tensor) -> Tensor:
     return front[kind] & backwards[motion]
 
 
-def _livened(cast: Cast, motion: Tensor, place: Tensor, t: Tensor, unit: int) -> Cast:
+def _livened(cast: Cast, motion: Tensor, place: Tensor, t: Tensor, unit: int, width: int) -> Cast:
     """What only the full world has: growth, rolling, limbs and collisions."""
     grown = rearrange(growth(motion, t), "n k t -> n t k")
     lift = torch.stack([torch.zeros_like(grown), (1 - grown) * cast.half[..., 1]], -1)
     strides = torch.tensor([shape.strides for shape in SHAPES.values()], device=t.device)[cast.kind]
     gait = torch.remainder(strides[:, None] * t[:, None] + place[:, None, :, 2], 1.0)
-    travelled = cast.centre[..., 0] - cast.centre[:, :1, :, 0]
+    travelled = cast.centre[..., 0] - place[:, None, :, 0] * width
     turn = (travelled / cast.half[..., 0]) * cast.rolling[:, None]
 
     meets = ((motion == COLLIDES) & cast.present)[:, None]
@@ -156,14 +156,16 @@ def _livened(cast: Cast, motion: Tensor, place: Tensor, t: Tensor, unit: int) ->
     )
 
 
-def _controlled(cast: Cast, scenes: Sequence[Scene], t: Tensor, unit: int) -> Cast:
-    """Move the first thing of scenes with actions as somebody says, instead of by its own motion."""
+def _controlled(cast: Cast, scenes: Sequence[Scene], t: Tensor, unit: int, reference: Tensor) -> Cast:
+    """Move the first thing of scenes with actions as somebody says, instead of by its own motion, from its
+    reference (N, K, 2)."""
     played = [n for n, scene in enumerate(scenes) if scene.actions]
     if not played:
         return cast
     paths = torch.stack([actions.offsets(scenes[n].actions, t) for n in played])
     centre, facing = cast.centre.clone(), cast.facing.clone()
-    centre[played, :, 0] = cast.centre[played, :1, 0] + paths[..., :2] * unit
+    start = torch.stack([reference[n, 0] for n in played])[:, None]
+    centre[played, :, 0] = start + paths[..., :2] * unit
     front = torch.tensor([shape.front for shape in SHAPES.values()], device=t.device)[cast.kind[played, 0]]
     facing[played, :, 0] = torch.where(front[:, None], paths[..., 2], 1.0)
     return replace(cast, centre=centre, facing=facing)

@@ -75,7 +75,8 @@ def _coarse(colors: Tensor) -> Tensor:
 
 def _dark(colors: Tensor) -> Tensor:
     deep = torch.tensor((16.0, 8.0, 40.0), device=colors.device)[:, None, None]
-    return deep + 0.26 * colors
+    light = luma(colors)
+    return deep + 0.28 * (light + 2.0 * (colors - light)).clamp(0, 255)
 
 
 def _hatching(page: Page) -> Tensor:

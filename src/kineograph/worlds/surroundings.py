@@ -27,7 +27,7 @@ from kineograph.worlds.world import FULL
 
 GRID, LOOK_GRID = 64, 32  # the grids' shorter sides
 MOST = 0.3  # how much a pixel may count: things cover part of the backdrop
-SHORTLIST = 3  # looks, at either zoom, that are filmed
+SHORTLIST = 2  # looks, at either zoom, that are filmed
 GLANCES = 3  # frames in which the cameras are compared
 AT_ONCE = 256  # looks that are painted together
 NOBODY = Thing("ball", "red", "small", "still", 0.5, 0.5)
@@ -105,6 +105,11 @@ def _shortlist(first: Tensor, height: int, width: int) -> list[Scene]:
     return settings
 
 
+def _nearest(frames: Tensor, settings: Sequence[Scene], t: Tensor, height: int, width: int) -> Scene:
+    """The setting whose film is nearest to some frames (T, 3, h, w)."""
+    return settings[int(_misfit(frames, _film(settings, t, height, width)).argmin())]
+
+
 def view(clip: Tensor, fps: float) -> View:
     """Read a clip (T, H, W, 3) uint8."""
     count, height, width, _ = clip.shape
@@ -113,8 +118,11 @@ def view(clip: Tensor, fps: float) -> View:
     first = pool(frames[:1], grid_of(height, width, LOOK_GRID))
     settings = _shortlist(first, height, width)
     some = torch.linspace(0, count - 1, min(GLANCES, count)).round().long()
-    films = _film(settings, t[some], height, width)
-    best = settings[int(_misfit(frames[some], films).argmin())]
+    best = _nearest(frames[some], settings, t[some], height, width)
+    # What falls hides how the first frame's light differs: try every light in which this may be seen.
+    lights = product(FULL.times, FULL.weathers)
+    settings = [replace(best, time=time, weather=weather) for time, weather in lights]
+    best = _nearest(frames[some], settings, t[some], height, width)
     return against(frames, _film([best], t, height, width)[0], best)
 
 
