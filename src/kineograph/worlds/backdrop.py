@@ -43,7 +43,7 @@ class Page:
         """A sine along x, shifted by the variant."""
         return (2 * math.pi * (cycles * self.x + turn + self.shift)).sin()
 
-    def disc(self, x: float, y: float, radius: float, flat: float = 1.0) -> Tensor:
+    def disc(self, x: float, y: float | Tensor, radius: float, flat: float = 1.0) -> Tensor:
         """Distance to a centre in units of `radius`, from 0; `flat` < 1 makes an ellipse."""
         across, down = (self.x - x) * self.wide / radius, (self.y - y) * self.high / (radius * flat)
         return (across.square() + down.square()).sqrt()

@@ -87,7 +87,8 @@ def _glance(view: View, seen: Tensor, dye: Dyes, pixels: int) -> list[_Candidate
         scores.append(best.clamp(min=0).sum(1))
         rungs.append(torch.tensor([right[number].rung for number in own])[which])
     few = torch.stack(scores).flatten().topk(SHORTLIST).indices.tolist()
-    return [_candidate(*divmod(index, len(FULL.colors)), rungs) for index in few]
+    every = len(FULL.colors)
+    return [_candidate(index // every, index % every, rungs) for index in few]
 
 
 def _candidate(kind: int, color: int, rungs: list[Tensor]) -> _Candidate:

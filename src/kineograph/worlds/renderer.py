@@ -189,7 +189,7 @@ def _draw(group: Actors, light: Light, canvas: Canvas) -> None:
     palette = torch.tensor(list(PALETTE.values()), dtype=torch.float32, device=tint.device)
     own = rearrange(palette[group.color], "b c -> b c 1 1") * tint
     color = own * paint.body[:, None] + 255 * tint * paint.gloss[:, None]
-    if light.veil is not None:
+    if light.veil is not None and light.air is not None:
         veil = light.veil[group.clip, group.slot][:, None, None, None]
         color = color + veil * (light.air[group.clip][..., None, None] - color)
     _blend(canvas.frames, place.index, paint.cover, color)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from kineograph.worlds.backdrop import HORIZON, TIME_LIGHT
 from kineograph.worlds.grids import soften
-from kineograph.worlds.scene import Scene
 from kineograph.worlds.paint import Paint
+from kineograph.worlds.scene import Scene
 from kineograph.worlds.shapes import PALETTE, SHAPES, TURNED
 from kineograph.worlds.styles import STYLES
 from kineograph.worlds.weather import air

@@ -35,7 +35,7 @@ class Style:
 
 
 def luma(colors: Tensor) -> Tensor:
-    red, green, blue = colors.split(1, -3)
+    red, green, blue = (colors[..., c : c + 1, :, :] for c in range(3))
     return 0.30 * red + 0.59 * green + 0.11 * blue
 
 

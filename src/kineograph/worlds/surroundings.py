@@ -75,7 +75,7 @@ def _looks_nearer(height: int, width: int) -> Tensor:
     looks = _looks(height, width)
     x, y = ((torch.arange(n) + 0.5) / n for n in (looks.shape[3], looks.shape[2]))
     x, y = FOCUS[0] + (x - FOCUS[0]) / ZOOM, FOCUS[1] + (y - FOCUS[1]) / ZOOM
-    at = torch.stack(torch.broadcast_tensors(2 * x[None] - 1, 2 * y[:, None] - 1), -1)
+    at = torch.stack([(2 * x - 1).expand(len(y), -1), (2 * y - 1)[:, None].expand(-1, len(x))], -1)
     seen: Tensor = F.grid_sample(
         looks, at.expand(len(looks), -1, -1, -1), align_corners=False, padding_mode="border"
     )
