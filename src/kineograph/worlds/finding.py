@@ -24,6 +24,7 @@ NEAR = 2  # rungs of the ladder to either side of what the glance found
 MOST_THINGS = FULL.most_things + 1  # one more than there are, so that a wrong count comes out
 LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
 MOST_LEFT = 0.75  # share of the squared error before the backdrop and its shadows that it may leave
+TOUCHED = 0.01  # cover from which a pixel counts as touched by a sprite
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
 
@@ -139,9 +140,10 @@ def _sighting(
     area = torch.stack([one.sum() for one in whole])
     in_sight = (cover * weight).sum((1, 2)) > LEAST_SEEN * area
     seen = in_sight & (gain > LEAST_GAIN * area)
-    left = (cover * weight * view.rest.square().sum(1)).sum((1, 2))
+    touched = weight * (cover > TOUCHED)
+    left = (touched * view.rest.square().sum(1)).sum((1, 2))
     # What is darker than the backdrop may be a shadow: a thing must explain more than that would.
-    doubt = (cover * weight * view.doubt).sum((1, 2)).minimum(left)
+    doubt = (touched * view.doubt).sum((1, 2)).minimum(left)
     if seen.float().mean() < LEAST_TIME or (left - gain)[seen].sum() > MOST_LEFT * doubt[seen].sum():
         return None
     centre = (torch.stack([column, row], 1) + 0.5) / torch.tensor([width, height])

@@ -109,12 +109,12 @@ def _inked(paint: Paint, u: Tensor, v: Tensor, k: Tensor) -> Paint:
 
 
 def _pencilled(paint: Paint, u: Tensor, v: Tensor, k: Tensor) -> Paint:
-    across = 4.4 * (u + 0.8 * v)
+    across = 2.8 * (u + 0.8 * v)
     stroke = (1.2 - 4.0 * (across - across.floor() - 0.5).abs()).clamp(0, 1)
     shade = (1.15 - paint.body).clamp(0, 1)
     filled = 0.62 + 0.38 * stroke * (0.35 + shade).clamp(max=1)
-    body, gloss = paint.body * filled, paint.gloss * 0.7 + (1 - filled) * 0.92
-    return Paint(paint.cover, body, gloss, paint.distance).mark(0.85 * _rim(paint, k, 0.07), 0.0, 0.22)
+    body, gloss = paint.body * filled, paint.gloss * 0.7 + (1 - filled) * 0.80
+    return Paint(paint.cover, body, gloss, paint.distance).mark(0.9 * _rim(paint, k, 0.08), 0.0, 0.15)
 
 
 def _chunky(paint: Paint, u: Tensor, v: Tensor, k: Tensor) -> Paint:
