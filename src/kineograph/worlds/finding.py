@@ -24,6 +24,7 @@ NEAR = 2  # rungs of the ladder to either side of what the glance found
 MOST_THINGS = FULL.most_things + 1  # one more than there are, so that a wrong count comes out
 LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
 MOST_LEFT = 0.75  # share of the squared error before the backdrop and its shadows that it may leave
+FORGIVEN = 0.3  # how strongly a lift of all of its pixels counts against a color
 TOUCHED = 0.01  # cover from which a pixel counts as touched by a sprite
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
@@ -105,7 +106,7 @@ def _look_closely(
     view: View, weight: Tensor, seen: Tensor, dye: Dyes, few: list[_Candidate], pixels: int
 ) -> Sighting | None:
     """The best of a few candidates in all frames, if it is seen long and clearly enough."""
-    best: tuple[float, tuple[Look, ...], int, Tensor, Tensor] | None = None
+    best: tuple[float, tuple[Look, ...], Tensor, Tensor] | None = None
     for kind in dict.fromkeys(candidate.kind for candidate in few):
         alike = [candidate for candidate in few if candidate.kind == kind]
         low, high = min(c.rungs[0] for c in alike), max(c.rungs[1] for c in alike)
@@ -117,27 +118,46 @@ def _look_closely(
             )
             own = Dyes(dye.own[[c.color for c in alike]], dye.light, dye.air)
             gain, place = gains(seen, some, view.setting.style, own, view.grid, pixels, small=False).max(3)
-            for number, candidate in enumerate(alike):
+            for number in range(len(alike)):
                 total = float(gain[:, number].amax(0).clamp(min=0).sum())
                 if best is None or total > best[0]:
-                    best = total, some, candidate.color, gain[:, number], place[:, number]
+                    best = total, some, gain[:, number], place[:, number]
     assert best is not None
-    _, some, color, gain, place = best
-    return _sighting(view, weight, some, color, gain, place, pixels)
+    _, some, gain, place = best
+    return _sighting(view, weight, some, gain, place, pixels)
+
+
+def _color(view: View, weight: Tensor, drawn: Tensor) -> int:
+    """The color that leaves least of a thing drawn (T, 3, h, w) as cover, body and gloss.
+
+    A little more or less light on all of it is forgiven: small things are mostly outline.
+    """
+    dye = dyes(view.setting)
+    cover, body, gloss = (part[:, None] for part in drawn.unbind(1))
+    light, haze = dye.light[:, None, None], dye.air[:, None, None]
+    mask = weight[:, None] * (cover > TOUCHED)
+    own = mask * (view.rest + cover * view.backdrop - light * gloss - haze * cover)
+    left = own - mask * body * dye.own[:, None, :, None, None]
+    lift = (left * cover).sum((1, 2, 3, 4)) / (3 * (mask * cover * cover).sum()).clamp(min=1e-6)
+    lift = lift / (1 + FORGIVEN)
+    error = (left - mask * cover * lift[:, None, None, None, None]).square().sum((1, 2, 3, 4))
+    error = error + FORGIVEN * lift.square() * 3 * (mask * cover * cover).sum()
+    return int(error.argmin())
 
 
 def _sighting(
-    view: View, weight: Tensor, some: tuple[Look, ...], color: int, gain: Tensor, place: Tensor, pixels: int
+    view: View, weight: Tensor, some: tuple[Look, ...], gain: Tensor, place: Tensor, pixels: int
 ) -> Sighting | None:
     height, width = view.grid
     gain, which = gain.max(0)
     place = place.gather(0, which[None])[0]
     row, column = place // width, place % width
     chosen = [some[number] for number in which.tolist()]
-    whole = [sprite(look, view.setting.style, view.grid, pixels)[0] for look in chosen]
+    whole = [sprite(look, view.setting.style, view.grid, pixels) for look in chosen]
     at = zip(whole, row.tolist(), column.tolist(), strict=True)
-    cover = torch.stack([one.roll((down, across), (0, 1)) for one, down, across in at])
-    area = torch.stack([one.sum() for one in whole])
+    drawn = torch.stack([one.roll((down, across), (1, 2)) for one, down, across in at])
+    cover = drawn[:, 0]
+    area = cover.sum((1, 2))
     in_sight = (cover * weight).sum((1, 2)) > LEAST_SEEN * area
     seen = in_sight & (gain > LEAST_GAIN * area)
     touched = weight * (cover > TOUCHED)
@@ -150,7 +170,7 @@ def _sighting(
     extent = torch.tensor([look.extent for look in chosen])
     return Sighting(
         chosen[0].kind,
-        FULL.colors[color],
+        FULL.colors[_color(view, weight * seen[:, None, None], drawn)],
         chosen[0].facing,
         centre.masked_fill(~seen[:, None], math.nan),
         extent.masked_fill(~seen, math.nan),
