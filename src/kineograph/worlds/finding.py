@@ -23,7 +23,8 @@ SHORTLIST = 4  # kinds in a color that are then tried in every frame
 NEAR = 2  # rungs of the ladder to either side of what the glance found
 MOST_THINGS = FULL.most_things + 1  # one more than there are, so that a wrong count comes out
 LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it is seen
-MOST_LEFT = 0.75  # share of the squared error before the backdrop and its shadows that it may leave
+MOST_LEFT = 0.75  # share of the squared error before the backdrop that it may leave
+NOT_SHADOW = 20.0  # how much more it may leave than if all that is dark were shadow
 FORGIVEN = 0.3  # how strongly a lift of all of its pixels counts against a color
 TOUCHED = 0.01  # cover from which a pixel counts as touched by a sprite
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
@@ -162,9 +163,10 @@ def _sighting(
     seen = in_sight & (gain > LEAST_GAIN * area)
     touched = weight * (cover > TOUCHED)
     left = (touched * view.rest.square().sum(1)).sum((1, 2))
-    # What is darker than the backdrop may be a shadow: a thing must explain more than that would.
-    doubt = (touched * view.doubt).sum((1, 2)).minimum(left)
-    if seen.float().mean() < LEAST_TIME or (left - gain)[seen].sum() > MOST_LEFT * doubt[seen].sum():
+    doubt = (touched * view.doubt).sum((1, 2))
+    after = (left - gain)[seen].sum()
+    explained = after < MOST_LEFT * left[seen].sum() and after < NOT_SHADOW * doubt[seen].sum()
+    if seen.float().mean() < LEAST_TIME or not explained:
         return None
     centre = (torch.stack([column, row], 1) + 0.5) / torch.tensor([width, height])
     extent = torch.tensor([look.extent for look in chosen])

@@ -47,8 +47,8 @@ def _banded(values: Tensor, bands: float, soft: float = 0.3) -> Tensor:
 
 
 def _rim(paint: Paint, k: Tensor, width: float) -> Tensor:
-    """Coverage of a line of this width, at least a pixel, along the inside of the silhouette."""
-    return 1 - inside(paint.distance + torch.maximum(width + 0.0 * k, 1.1 / k), k)
+    """Coverage of a line of this width, at least 3/4 of a pixel, along the inside of the silhouette."""
+    return 1 - inside(paint.distance + torch.maximum(width + 0.0 * k, 0.75 / k), k)
 
 
 # Backdrops
