@@ -1,85 +1,109 @@
-"""`python -m benchmarks`: every figure of the documentation, from one run on this machine."""
+"""`python -m benchmarks`: what the package costs on this machine, from one run."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import cyclopts
 
-from benchmarks import generating, report, side_by_side, training
-from benchmarks.timing import FULL, QUICK, Effort
-from kineograph import catalog
-from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.tokenizer import TokenizerConfig
-from kineograph.training.presets import Recipe, Stage, playground
+from benchmarks import generating, rendering, setup, side_by_side, training
+from benchmarks.report import Row, as_json, conditions, page
+from benchmarks.setup import Setup
+from kineograph.errors import KineographError, RequestError
+from kineograph.media.atomic import replacing
 
-Part = Literal["generating", "training", "side-by-side"]
-PARTS: tuple[Part, ...] = ("generating", "training", "side-by-side")
-SHIPPED = "playground"
+Name = Literal["rendering", "generating", "training", "side-by-side"]
 
 
-def tiny() -> Recipe:
-    """Networks so small that a run only shows that the benchmarks work."""
-    recipe = playground()
-    return replace(
-        recipe,
-        tokenizer=TokenizerConfig(8, (16, 16, 16), (1, 1, 1), (1, 1, 1)),
-        denoiser=DenoiserConfig(8, (4, 4, 4), text_width=16, width=48, hidden=256, depth=2, heads=2),
-        tokenizer_stage=_eager(recipe.tokenizer_stage, batch=2, canvas=0),
-        flow_stage=_eager(recipe.flow_stage, batch=4, canvas=1),
-    )
+@dataclass(frozen=True)
+class Part:
+    """What is measured, and what the page says of it."""
+
+    rows: Callable[[Setup], Iterator[Row]]
+    about: str
 
 
-def _eager(stage: Stage, batch: int, canvas: int) -> Stage:
-    return replace(stage, batch=batch, canvas=canvas, train=replace(stage.train, compile=False))
+PARTS: dict[Name, Part] = {
+    "rendering": Part(rendering.rows, "Clips of the world with all of their truth. No matrix products."),
+    "generating": Part(
+        generating.rows,
+        "One clip at a time at the model's own setting. The whole process starts the interpreter, loads the\n"
+        "model, makes the clip and writes the file; its operations are those of the clip.",
+    ),
+    "training": Part(
+        training.rows,
+        "At the batch sizes of the recipe `playground`. Steps are those of the real loop with its\n"
+        "optimizer, whose operations are not counted.",
+    ),
+    "side-by-side": Part(
+        side_by_side.rows,
+        "The denoiser beside `WanTransformer3DModel` of diffusers: width, depth, tokens and precision are\n"
+        f"equal, operations within {side_by_side.ALIKE:.0%}. Sampling runs forward, eager; training runs\n"
+        "forward and backward, compiled. `times theirs` is how many times as fast ours is.\n"
+        f"The aim is {side_by_side.FASTER} times their speed or {side_by_side.SHARE:.0%} of GEMM.",
+    ),
+}
 
 
-def measure(
-    parts: tuple[Part, ...], model: str | None, recipe: Recipe, effort: Effort
-) -> Iterator[report.Row]:
-    """The rows of the chosen parts, as they come."""
-    with tempfile.TemporaryDirectory() as scratch:
-        if "generating" in parts:
-            yield from generating.rows(_folder(model, recipe, Path(scratch)), effort)
-        if "training" in parts:
-            yield from training.rows(recipe, effort)
-        if "side-by-side" in parts:
-            yield from side_by_side.rows(recipe.denoiser, (2, recipe.flow_stage.batch), effort)
+def main(
+    *parts: Name,
+    quick: bool = False,
+    model: str | None = None,
+    json: Path | None = None,
+    report: Path | None = None,
+) -> None:
+    """Measure rendering, generating, training, and the denoiser beside that of diffusers; print a page.
 
-
-def _folder(model: str | None, recipe: Recipe, scratch: Path) -> Path:
-    """The given model, or one of the recipe's sizes with random weights."""
-    if model is None:
-        return generating.untrained(recipe, scratch / "untrained")
-    return catalog.SHIPPED / model if model in catalog.names() else Path(model)
-
-
-def main(*parts: Part, quick: bool = False, model: str | None = None, json: Path | None = None) -> None:
-    """Measure generation, training, and our denoiser beside that of diffusers; print a table.
+    All of it takes about five minutes on two processor cores.
 
     Parameters
     ----------
     parts
         What to measure; everything unless given.
     quick
-        Tiny networks and two repetitions: shows that the benchmarks work, the figures mean nothing.
+        Tiny networks and two runs: shows that the benchmarks work, the figures mean nothing.
     model
         The model to generate with, a name or a folder; the shipped one unless given.
     json
         Write all figures into this file too.
+    report
+        Write the page into this file too.
     """
-    shipped = SHIPPED if SHIPPED in catalog.names() and not quick else None
-    recipe, effort = (tiny(), QUICK) if quick else (playground(), FULL)
-    facts = report.machine()
-    rows = list(measure(parts or PARTS, model or shipped, recipe, effort))
-    report.table(rows, facts)
-    if json is not None:
-        json.write_text(report.as_json(rows, facts))
+    if quick and model is not None:
+        raise RequestError("--quick makes a tiny model of its own; leave out --model, or --quick.")
+    started = time.monotonic()
+    with ExitStack() as stack:
+        files = {path: stack.enter_context(replacing(path)) for path in (json, report) if path is not None}
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        chosen = setup.quick(scratch) if quick else setup.full(model, scratch)
+        on = conditions(chosen.effort)
+        names: tuple[Name, ...] = parts or tuple(PARTS)
+        found: dict[str, list[Row]] = {name: list(_told(PARTS[name].rows(chosen))) for name in names}
+        minutes = (time.monotonic() - started) / 60
+        text = page(found, {name: part.about for name, part in PARTS.items()}, on, minutes)
+        if json is not None:
+            files[json].write_text(as_json(found, on, minutes), encoding="utf-8")
+        if report is not None:
+            files[report].write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _told(rows: Iterator[Row]) -> Iterator[Row]:
+    """Pass rows on and say that they are done."""
+    for row in rows:
+        print(row.name, file=sys.stderr, flush=True)
+        yield row
 
 
 if __name__ == "__main__":
-    cyclopts.run(main)
+    try:
+        cyclopts.run(main)
+    except KineographError as error:
+        sys.exit(f"error: {error}")

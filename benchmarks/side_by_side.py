@@ -2,90 +2,164 @@
 
 `WanTransformer3DModel` (Wan 2.1) attends to the text in a layer of its own and has an ungated feed-forward
 layer; that layer's width is chosen so that both networks do the same number of operations to within 5%.
+Both compute under autocast. To train, both keep float32 weights; to sample, ours keeps them, as the package
+does, and theirs has most in the number format that it computes in, as diffusers loads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.report import Row
-from benchmarks.timing import Effort, flops_of, measure
-from kineograph.models.denoiser import Denoiser, DenoiserConfig
+from benchmarks.setup import Setup
+from benchmarks.timing import Effort, Job, Measured, best_device, flops_of, measure
+from kineograph.models.denoiser import PATCH, Denoiser, DenoiserConfig
 from kineograph.models.precision import autocast, compute_dtype
 
 TEXT_TOKENS = 32
 ALIKE = 0.05  # how far the operations may be apart
-OURS, THEIRS = "our Denoiser", "diffusers WanTransformer3DModel"
+FASTER, SHARE = 1.3, 0.7  # the aim: so many times their speed, or such a share of a matrix product's
+OURS, THEIRS = "our Denoiser", "WanTransformer3DModel"
+MISSING = "not installed: pip install '.[bench]'"
 
 Forward = Callable[[], Tensor]
 
 
-def rows(config: DenoiserConfig, batches: tuple[int, int], effort: Effort) -> Iterator[Row]:
-    """Forward on `batches[0]` clips, forward and backward on `batches[1]`, in each precision worth using."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for dtype in dict.fromkeys((torch.float32, compute_dtype(device))):
-        for batch, backward in zip(batches, (False, True), strict=True):
-            yield from _pair(config, batch, backward, device, dtype, effort)
+def rows(setup: Setup) -> Iterator[Row]:
+    """Forward as a clip is made with guidance, forward and backward as the flow is trained; each of them
+    eager and, where the recipe compiles, compiled as training does."""
+    config, stage = setup.recipe.denoiser, setup.recipe.flow_stage
+    torch.manual_seed(0)
+    networks = networks_alike(config)
+    if THEIRS not in networks:
+        yield Row(THEIRS, None, note=MISSING)
+    passes = [Pass(_to_sample(networks), config, 2, False), Pass(networks, config, stage.batch, True)]
+    for one in passes:
+        yield from one.rows("eager", setup.effort)
+    for one in passes if stage.train.compile else ():
+        one.compile()
+        yield from one.rows("compiled", setup.effort)
 
 
-def _pair(
-    config: DenoiserConfig,
-    batch: int,
-    backward: bool,
-    device: torch.device,
-    dtype: torch.dtype,
-    effort: Effort,
-) -> Iterator[Row]:
-    what = f"{'forward + backward' if backward else 'forward'}, {batch} clips, {str(dtype)[6:]}"
-    ours = Denoiser(config).to(device)
-    forwards = {OURS: _ours(ours, batch)}
-    networks: dict[str, nn.Module] = {OURS: ours}
-    try:
-        networks[THEIRS] = _wan(config, _matching_ffn(config, ours, batch)).to(device)
-        forwards[THEIRS] = _theirs(networks[THEIRS], config, batch)
-    except ImportError:
-        yield Row(f"{THEIRS}: {what}", None, note="not installed: pip install '.[bench]'")
-    jobs = {name: _job(networks[name], forwards[name], backward, device, dtype) for name in networks}
-    flops = {name: flops_of(job) for name, job in jobs.items()}
-    assert max(flops.values()) <= (1 + ALIKE) * min(flops.values()), flops
-    for name, measured in measure(jobs, flops, device, dtype, effort).items():
-        size = sum(p.numel() for p in networks[name].parameters())
-        note = f"{flops[name] / 1e9:.3g} GFLOP, {size / 1e6:.2f} M parameters"
-        yield Row(f"{name}: {what}", measured, batch, "clip", note)
+def networks_alike(config: DenoiserConfig) -> dict[str, nn.Module]:
+    """Ours and, where diffusers is installed, theirs."""
+    networks: dict[str, nn.Module] = {OURS: Denoiser(config).to(best_device())}
+    with suppress(ImportError):
+        networks[THEIRS] = _wan(config, _matching_ffn(config, networks[OURS]))
+    return networks
 
 
-def _job(
-    network: nn.Module, forward: Forward, backward: bool, device: torch.device, dtype: torch.dtype
-) -> Callable[[], None]:
+def _to_sample(networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    copies = deepcopy(networks)
+    if THEIRS in copies:
+        kept: Any = copies[THEIRS]._keep_in_fp32_modules
+        for name, parameter in copies[THEIRS].named_parameters():
+            if set(kept).isdisjoint(name.split(".")):
+                parameter.data = parameter.data.to(compute_dtype(best_device()))
+    return copies
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A pass of so many clips through each of the networks."""
+
+    networks: dict[str, nn.Module]
+    config: DenoiserConfig
+    clips: int
+    backward: bool
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        forwards = {OURS: ours, THEIRS: theirs}
+        return {
+            name: _job(network, forwards[name](network, self.config, self.clips), self.backward)
+            for name, network in self.networks.items()
+        }
+
+    @cached_property
+    def flops(self) -> dict[str, float]:
+        """Operations by name; to be counted before the networks are compiled."""
+        flops = {name: flops_of(job) for name, job in self.jobs.items()}
+        assert max(flops.values()) <= (1 + ALIKE) * min(flops.values()), flops
+        return flops
+
+    def compile(self) -> None:
+        for network in self.networks.values():
+            network.compile(dynamic=False)  # each number of clips by itself, as training sees but one
+
+    def rows(self, how: str, effort: Effort) -> Iterator[Row]:
+        title = f"{'forward and backward' if self.backward else 'forward'}, {self.clips} clips, {how}"
+        try:
+            found = measure(self.jobs, effort, self.flops)
+        except RuntimeError as error:  # there may be no compiler
+            if how == "eager":
+                raise
+            yield Row(title, None, note=str(error).strip().partition("\n")[0])
+            return
+        for name, measured in found.items():
+            ratio = found[THEIRS].seconds / measured.seconds if name == OURS and THEIRS in found else None
+            note = self._note(name, measured, ratio)
+            yield Row(f"{title}: {name}", measured, self.clips, "clips", note, ratio=ratio)
+
+    def _note(self, name: str, measured: Measured, ratio: float | None) -> str:
+        size = sum(parameter.numel() for parameter in self.networks[name].parameters())
+        note = f"{self.flops[name] / 1e9:.3g} GFLOP, {size / 1e6:.2f} M parameters"
+        if ratio is None:
+            return note
+        return f"{note}; aim {'met' if reaches(measured, ratio) else 'missed'}"
+
+
+def reaches(measured: Measured, ratio: float) -> bool:
+    """Whether ours is `FASTER` than theirs, or so near to a plain matrix product that little is left."""
+    return ratio >= FASTER or (measured.share or 0) >= SHARE
+
+
+def _job(network: nn.Module, forward: Forward, backward: bool) -> Job:
+    device = best_device()
+
     def train() -> None:
         network.zero_grad()
-        with autocast(device, dtype):
+        with autocast(device):
             loss = forward().float().square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
 
     def sample() -> None:
-        with torch.inference_mode(), autocast(device, dtype):
+        with torch.inference_mode(), autocast(device):
             forward()
 
     return train if backward else sample
 
 
-def _ours(network: Denoiser, batch: int) -> Forward:
-    config, device = network.config, network.cos.device
-    z = torch.randn(batch, config.grid[0], config.channels, *config.grid[1:], device=device)
-    time = torch.rand(batch, config.grid[0], device=device)
-    text = torch.randn(batch, TEXT_TOKENS, config.text_width, device=device)
+def ours(network: nn.Module, config: DenoiserConfig, clips: int) -> Forward:
+    """A forward pass through a `Denoiser` with random inputs."""
+    device = best_device()
+    z = torch.randn(clips, config.grid[0], config.channels, *config.grid[1:], device=device)
+    time = torch.rand(clips, config.grid[0], device=device)
+    text = torch.randn(clips, TEXT_TOKENS, config.text_width, device=device)
     return lambda: network(z, time, text)
 
 
-def _wan(config: DenoiserConfig, ffn: int) -> nn.Module:
-    from diffusers import WanTransformer3DModel
+def theirs(network: nn.Module, config: DenoiserConfig, clips: int) -> Forward:
+    """A forward pass through a `WanTransformer3DModel` with random inputs of the same sizes."""
+    device = best_device()
+    z = torch.randn(clips, config.channels, *config.grid, device=device)
+    time = torch.randint(1000, (clips,), device=device)
+    text = torch.randn(clips, TEXT_TOKENS, config.text_width, device=device)
+    return lambda: network(z, time, text, return_dict=False)[0]
 
-    network: nn.Module = WanTransformer3DModel(
-        patch_size=(1, 2, 2),
+
+def _wan(config: DenoiserConfig, ffn: int) -> nn.Module:
+    network: nn.Module = import_module("diffusers").WanTransformer3DModel(
+        patch_size=(1, PATCH, PATCH),
         num_attention_heads=config.heads,
         attention_head_dim=config.width // config.heads,
         in_channels=config.channels,
@@ -98,21 +172,11 @@ def _wan(config: DenoiserConfig, ffn: int) -> nn.Module:
         qk_norm="rms_norm_across_heads",
         rope_max_seq_len=max(config.grid),
     )
-    return network
+    return network.to(best_device())
 
 
-def _theirs(network: nn.Module, config: DenoiserConfig, batch: int) -> Forward:
-    device = next(network.parameters()).device
-    z = torch.randn(batch, config.channels, *config.grid, device=device)
-    time = torch.randint(1000, (batch,), device=device)
-    text = torch.randn(batch, TEXT_TOKENS, config.text_width, device=device)
-    return lambda: network(z, time, text, return_dict=False)[0]
-
-
-def _matching_ffn(config: DenoiserConfig, ours: Denoiser, batch: int) -> int:
+def _matching_ffn(config: DenoiserConfig, network: nn.Module) -> int:
     """The width of their feed-forward layer at which both do the same; operations grow linearly with it."""
-    wanted = flops_of(_ours(ours, batch))
-    device = ours.cos.device
-    low, high = (flops_of(_theirs(_wan(config, width).to(device), config, batch)) for width in (8, 16))
-    width = 8 + 8 * (wanted - low) / (high - low)
-    return max(8, 8 * round(width / 8))
+    wanted = flops_of(ours(network, config, 1))
+    low, high = (flops_of(theirs(_wan(config, width), config, 1)) for width in (8, 16))
+    return max(8, 8 * round((wanted - low) / (high - low) + 1))

@@ -1,26 +1,31 @@
-"""Training steps: the tokenizer's and the flow's, at the batch sizes of a recipe, through the real loop."""
+"""Training: clips to latents, and steps of the tokenizer and of the flow through the real loop."""
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.report import Row
-from benchmarks.timing import Effort, flops_of, measure
-from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
-from kineograph.models.precision import autocast, compute_dtype
-from kineograph.models.tokenizer import TokenizerObjective
-from kineograph.training.loop import Trainer
+from benchmarks.setup import Setup, networks_of
+from benchmarks.timing import Effort, best_device, flops_of, measure_one
+from kineograph.data.latents import encode_parts
+from kineograph.models.diffusion import DiffusionConfig, FlowObjective
+from kineograph.models.precision import autocast
+from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
+from kineograph.training.loop import Trainer, TrainStep
 from kineograph.training.presets import Recipe, Stage
 from kineograph.training.run import Learner
-from kineograph.worlds.captions import words
 
+ENCODED = 32  # clips at once
 FOREVER = 10**9  # steps before a checkpoint is due
 
 
@@ -34,54 +39,63 @@ class Repeated:
         return self.values
 
 
-def rows(recipe: Recipe, effort: Effort) -> Iterator[Row]:
-    """Steps a second; operations are those of forward and backward, without the optimizer's."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    networks = DiffusionNetworks(DiffusionConfig(tuple(words()), recipe.tokenizer, recipe.denoiser)).to(
-        device
-    )
-    tokenizer = networks.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = Learner(tokenizer, [TokenizerObjective(tokenizer)], [])
-    yield _row("train tokenizer", learner, _clips(recipe), recipe.tokenizer_stage, effort)
+def rows(setup: Setup) -> Iterator[Row]:
+    """Rates at the batch sizes of the recipe."""
+    recipe, effort = setup.recipe, setup.effort
+    networks = networks_of(recipe).to(best_device())
+    yield _encoding(networks.tokenizer, recipe, effort)
+    learner = Learner(networks.tokenizer, [TokenizerObjective(networks.tokenizer)], [])
+    yield _steps("tokenizer", learner, _clips(recipe), recipe.tokenizer_stage, effort)
     moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
-    yield _row("train flow", learner, _latents(recipe, networks.config), recipe.flow_stage, effort)
+    yield _steps("flow", learner, _latents(recipe, networks.config), recipe.flow_stage, effort)
+
+
+def _frames(recipe: Recipe, clips: int) -> Tensor:
+    return torch.randint(0, 256, (clips, recipe.frames, recipe.size, recipe.size, 3), dtype=torch.uint8)
+
+
+def _encoding(tokenizer: Tokenizer, recipe: Recipe, effort: Effort) -> Row:
+    part = {"frames": _frames(recipe, ENCODED)}, [""] * ENCODED
+
+    def encode() -> None:
+        for _ in encode_parts(tokenizer, iter([part])):
+            pass
+
+    measured = measure_one(encode, effort, flops_of(encode))
+    return Row("encoding to latents", measured, ENCODED, "clips", f"{ENCODED} at once")
 
 
 def _clips(recipe: Recipe) -> Repeated:
-    shape = (recipe.tokenizer_stage.batch, recipe.frames, recipe.size, recipe.size)
-    frames = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
-    return Repeated({"frames": frames, "focus": torch.randint(0, 2, shape, dtype=torch.uint8)})
+    frames = _frames(recipe, recipe.tokenizer_stage.batch)
+    return Repeated({"frames": frames, "focus": torch.randint(0, 2, frames.shape[:-1], dtype=torch.uint8)})
 
 
 def _latents(recipe: Recipe, config: DiffusionConfig) -> Repeated:
     stage, grid = recipe.flow_stage, config.denoiser.grid
-    frames = (stage.canvas, recipe.frames, recipe.size, recipe.size, 3)
     return Repeated(
         {
             "latents": torch.randn(stage.batch, grid[0], config.denoiser.channels, *grid[1:]),
             "caption": torch.randint(len(config.words), (stage.batch, config.text_length)),
-            "frames": torch.randint(0, 256, frames, dtype=torch.uint8),
+            "frames": _frames(recipe, stage.canvas),
         }
     )
 
 
-def _row(name: str, learner: Learner, data: Repeated, stage: Stage, effort: Effort) -> Row:
-    device = next(learner.module.parameters()).device
-    dtype = compute_dtype(device)
+def _steps(name: str, learner: Learner, data: Repeated, stage: Stage, effort: Effort) -> Row:
+    """Operations are those of forward and backward, without the optimizer's."""
     config = replace(stage.train, steps=FOREVER, minutes=math.inf, checkpoint_every=FOREVER)
-    flops = _flops(learner, data, device)
+    flops = _flops(learner, data)
     with tempfile.TemporaryDirectory() as out:
-        steps = Trainer(learner, data, config, Path(out)).run()
-        jobs = {"step": lambda: next(steps)}
-        measured = measure(jobs, {"step": flops}, device, dtype, effort)["step"]
-        steps.close()  # type: ignore[attr-defined]
-    compiled = ", compiled where it can be" if stage.train.compile and learner.hot else ""
-    note = f"{stage.batch} clips a step, {str(dtype)[6:]}{compiled}"
-    return Row(name, measured, 1, "step", note)
+        trainer = Trainer(learner, data, config, Path(out) / name)
+        with closing(cast(Generator[TrainStep, None, None], trainer.run())) as steps:
+            measured = measure_one(partial(next, steps), effort, flops)
+    how = "compiled where it can be" if stage.train.compile and learner.hot else "eager"
+    return Row(f"{name}, a step", measured, 1, "steps", f"{stage.batch} clips a step, {how}")
 
 
-def _flops(learner: Learner, data: Repeated, device: torch.device) -> float:
+def _flops(learner: Learner, data: Repeated) -> float:
+    device = best_device()
     batch = {key: value.to(device) for key, value in data.values.items()}
 
     def forward_and_backward() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import kineograph
+from kineograph.evaluation.release import sheet_claim
 from kineograph.generation import generate_batch
 from kineograph.provenance import mark
-from kineograph.provenance.claim import claim_of, job_of
 
+COLUMNS = 6  # frames of each clip
 IMAGES = Path(__file__).parent / "images"
 PROMPTS = (
     "a small red ball bounces over sand at sunset",
@@ -23,10 +24,8 @@ PROMPTS = (
 def main() -> None:
     """Write `images/playground.png`: a row of frames for each prompt, seed 0."""
     model = kineograph.load("playground")
-    requests = [kineograph.Request(prompt) for prompt in PROMPTS]
-    videos = generate_batch(requests, model)
-    claim = claim_of(job_of(requests[0], model.spec))
-    print(mark.save_sheet(videos, PROMPTS, 6, claim, IMAGES / "playground.png"))
+    videos = generate_batch([kineograph.Request(prompt) for prompt in PROMPTS], model)
+    print(mark.save_sheet(videos, PROMPTS, COLUMNS, sheet_claim(model.spec), IMAGES / "playground.png"))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,21 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command import KINEO, imported, kineo, refusal
 from plain_model import CONFIG, PlainModel
 
 import kineograph.models
 from kineograph import catalog
-from kineograph.cli import main
 from kineograph.cli.output import numbered, slug, unused
+from kineograph.errors import OutputError
 from kineograph.media.decode import read_video
 from kineograph.media.encode import save_image
 from kineograph.media.probe import probe
@@ -24,8 +25,6 @@ from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, spec_of
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.sampling.settings import Sampling
-
-KINEO = Path(sys.executable).with_name("kineo")
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +40,6 @@ def here(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
-
-
-def kineo(*arguments):
-    return main([str(argument) for argument in arguments])
 
 
 def make(*arguments):
@@ -67,9 +62,13 @@ def test_a_clip_its_job_and_what_is_said(here, capsys):
 
 
 def test_a_default_name_replaces_nothing(here):
-    for _ in range(2):
+    """Neither a clip nor the record of one that was moved away."""
+    for _ in range(3):
         make("a red ball")
-    assert {path.name for path in here.glob("*.mp4")} == {"a-red-ball-0.mp4", "a-red-ball-0-2.mp4"}
+        Path("a-red-ball-0-2.mp4").unlink(missing_ok=True)
+    names = {"a-red-ball-0", "a-red-ball-0-2", "a-red-ball-0-3"}
+    assert {path.name.removesuffix(".job.json") for path in here.glob("*.json")} == names
+    assert {path.stem for path in here.glob("*.mp4")} == names - {"a-red-ball-0-2"}
 
 
 def test_a_job_makes_the_same_clip_again(here, capsys):
@@ -80,6 +79,15 @@ def test_a_job_makes_the_same_clip_again(here, capsys):
     assert kineo("generate", "--from", "../one.job.json", "-o", "two.mp4") == 0
     assert Path("two.mp4").read_bytes() == Path("../one.mp4").read_bytes()
     assert Path("two.job.json").read_text() == Path("../one.job.json").read_text()
+    assert "has changed" not in capsys.readouterr().err
+
+
+def test_a_job_of_other_weights_is_said(here, capsys):
+    make("a ball", "-o", "one.mp4")
+    job = Path("one.job.json")
+    job.write_text(job.read_text().replace('"weights_hash": "0', '"weights_hash": "1'))
+    assert kineo("generate", "--from", job, "-o", "two.mp4") == 0
+    assert "warning: the package or the model has changed" in capsys.readouterr().err
 
 
 def test_several_clips_have_one_seed_after_another(here, capsys):
@@ -93,11 +101,21 @@ def test_several_clips_have_one_seed_after_another(here, capsys):
 
 
 def test_unknown_words_and_notes_are_said(here, capsys):
+    """Once, though there are two clips."""
     save_image("wide.png", np.zeros((20, 90, 3), np.uint8), {})
-    make("a red dragon flies", "--image", "wide.png")
-    _, err = capsys.readouterr()
-    assert "warning: not in this model's vocabulary: dragon, flies" in err
-    assert "wide.png: Its 90x20 pixels are cropped" in err
+    make("a red dragon flies", "--image", "wide.png", "--count", 2, "--json")
+    out, err = capsys.readouterr()
+    assert err.count("warning: not in this model's vocabulary: dragon, flies\n") == 1
+    assert err.count("wide.png: Its 90x20 pixels are cropped") == 1
+    for line in map(json.loads, out.splitlines()):
+        assert line["unknown_words"] == ["dragon", "flies"]
+        assert line["unread_words"] == []
+        assert "cropped" in line["notes"][0]
+
+
+def test_a_prompt_without_a_word_is_said(here, capsys):
+    make("?!")
+    assert "warning: there is no word in the prompt" in capsys.readouterr().err
 
 
 def test_every_task(here, capsys):
@@ -120,7 +138,9 @@ def test_every_task(here, capsys):
     }
 
 
-def test_a_real_model_from_a_folder(here, capsys):
+@pytest.fixture
+def tiny(here):
+    """A real model in the folder `tiny`."""
     torch.manual_seed(0)
     config = DiffusionConfig(
         words=("a", "ball"),
@@ -131,6 +151,9 @@ def test_a_real_model_from_a_folder(here, capsys):
         text_length=8,
     )
     diffusion.save(Path("tiny"), DiffusionNetworks(config), spec_of("tiny", config, Sampling(2, 2.0)))
+
+
+def test_a_real_model_from_a_folder(tiny):
     for name in ("one.mp4", "two.mp4"):
         assert (
             kineo("generate", "a ball", "--model", "tiny", "--frames", 20, "--size", "64x32", "-o", name) == 0
@@ -140,6 +163,19 @@ def test_a_real_model_from_a_folder(here, capsys):
     comment = json.loads(probe("one.mp4").metadata["comment"])
     assert comment["model"] == "tiny"
     assert len(comment["weights_hash"]) == 64
+
+
+def test_words_that_are_not_read_are_said(tiny, capsys):
+    assert kineo("models", "show", "tiny", "--json") == 0
+    length = json.loads(capsys.readouterr().out)["text_length"]
+    assert kineo("models", "show", "tiny") == 0
+    assert f"reads {length} words of a prompt" in capsys.readouterr().out
+    whole = " ".join(["ball"] * length)
+    for prompt, unread in ((whole, []), (f"{whole}, a red one", ["a", "red", "one"])):
+        assert kineo("generate", prompt, "--model", "tiny", "--size", "32x32", "--json") == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["unread_words"] == unread
+        assert ("does not read the end: a red one" in err) == bool(unread)
 
 
 # Other commands
@@ -156,18 +192,6 @@ def test_models(capsys):
     assert json.loads(capsys.readouterr().out)["window"] == 9
 
 
-def test_worlds(here, capsys):
-    assert kineo("worlds", "sample", "--count", 2, "--size", 32, "-o", "sheet.png", "--json") == 0
-    first = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert first["path"] == "sheet.png"
-    Path("scene.json").write_text(json.dumps(first["scene"]))
-    assert kineo("worlds", "show", "scene.json", "-o", "clip.mp4", "--size", 32) == 0
-    assert first["caption"] in capsys.readouterr().out
-    assert "algorithmicMedia" in probe("clip.mp4").metadata["comment"]
-    assert kineo("worlds", "sample", "--count", 2, "--size", 32, "-o", "clip.mp4") == 0
-    assert {path.name for path in here.glob("*.mp4")} == {"clip.mp4", "clip-0001.mp4", "clip-0002.mp4"}
-
-
 # Refusing: one sentence on stderr, the exit code, and nothing left behind
 
 
@@ -181,6 +205,7 @@ REFUSED = {
     "unknown command": ["genrate", "a"],
     "missing value": ["generate", "a", "--seed"],
     "no number": ["generate", "a", "--steps", "many"],
+    "no whole number": ["generate", "a", "--steps", "2.5"],
     "no steps": ["generate", "a", "--steps", "0"],
     "negative guidance": ["generate", "a", "--guidance", "-1"],
     "not a number": ["generate", "a", "--guidance", "nan"],
@@ -193,6 +218,7 @@ REFUSED = {
     "bad fit": ["generate", "a", "--fit", "stretch"],
     "no count": ["generate", "a", "--count", "0"],
     "seeds run out": ["generate", "a", "--count", "2", "--seed", str(2**63 - 1)],
+    "long image": ["generate", "a", "--image", "i" * 5000 + "@1"],
     "missing image": ["generate", "a", "--image", "none.png"],
     "image of text": ["generate", "a", "--image", "text.png"],
     "missing video": ["generate", "a", "--video", "none.mp4", "--extend", "1"],
@@ -202,13 +228,12 @@ REFUSED = {
     "mask alone": ["generate", "a", "--mask", "0,0,1,1"],
     "mask outside": ["generate", "a", "--video", "none.mp4", "--mask", "0.5,0,1,1"],
     "unknown model": ["generate", "a", "--model", "plane"],
+    "long model": ["generate", "a", "--model", "m" * 5000],
+    "two lines": ["generate", "a", "--model", "m\nn"],
     "not a job": ["generate", "--from", "text.png"],
     "missing job": ["generate", "--from", "none.json"],
     "job and more": ["generate", "a", "--from", "text.png"],
     "unknown to show": ["models", "show", "plane"],
-    "no worlds": ["worlds", "sample", "--count", "0"],
-    "too many worlds": ["worlds", "sample", "--count", "1000", "--size", "1024"],
-    "not a scene": ["worlds", "show", "text.png"],
 }
 
 
@@ -218,24 +243,59 @@ def test_refused(arguments, here, capsys):
     if arguments[0] == "generate" and not {"--model", "--from"} & set(arguments):
         arguments = [*arguments, "--model", "plain"]
     assert kineo(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert err.endswith((".\n", "?\n"))
+    assert refusal(capsys)
     assert [path.name for path in here.iterdir()] == ["text.png"]
 
 
-@pytest.mark.parametrize("out", ["none/clip.mp4", "clip.xyz", "clip.png", "full", "/"])
-def test_nowhere_to_write(out, here, capsys):
-    """Found before the model works, exit code 1."""
-    (here / "full").mkdir()
-    (here / "full" / "file").touch()
-    assert kineo("generate", "a", "--model", "plain", "-o", out) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert [path.name for path in here.iterdir()] == ["full"]
+NOWHERE = ["", ".", "/", "none/clip.mp4", "clip.xyz", "clip.png", "full", "recorded.mp4", "n" * 250 + ".mp4"]
+
+
+@pytest.mark.parametrize("out", NOWHERE)
+def test_nowhere_to_write(out, here, capsys, monkeypatch):
+    """Neither the clip nor its record: found before the model works."""
+    monkeypatch.delattr(PlainModel, "sample")
+    for folder in (here / "full", here / "recorded.job.json"):
+        folder.mkdir()
+        (folder / "file").touch()
+    assert kineo("generate", "a", "--model", "plain", "-o", out) == 2
+    assert refusal(capsys)
+    assert {path.name for path in here.iterdir()} == {"full", "recorded.job.json"}
+
+
+WRONG = {
+    "name": ["plain"],
+    "family": ["plain"],
+    "abilities": "text",
+    "width": "64",
+    "fps": None,
+    "sampling": [],
+    "vocabulary": [1],
+    "networks": 3,
+}
+DAMAGED = {
+    "no JSON": "{",
+    "too deep": "[" * 100_000,
+    "a list": "[]",
+    "nothing": "{}",
+    **{f"wrong {name}": json.dumps(CONFIG | {name: value}) for name, value in WRONG.items()},
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED.keys())
+def test_damaged_models(text, here, capsys):
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(text)
+    for command in (["models", "show", "model"], ["generate", "a", "--model", "model"]):
+        assert kineo(*command) == 2
+        assert refusal(capsys)
+
+
+def test_a_name_that_can_not_be_printed(here, capsys):
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(json.dumps(CONFIG | {"name": "\udcff"}))
+    (here / "model" / "README.md").write_bytes(b"\xff")
+    assert kineo("models", "show", "model") == 0
+    assert capsys.readouterr().out.startswith("\\udcff: plain")
 
 
 def test_did_you_mean(capsys):
@@ -249,13 +309,24 @@ def test_unable_models_are_refused_with_those_that_can(here, capsys, monkeypatch
     assert "can't do text; able to are: plain." in capsys.readouterr().err
 
 
-def test_an_interrupt_leaves_what_was_there(here, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_an_interrupt_leaves_what_was_there(number, code, here, monkeypatch):
+    """In the middle of the second chunk, when the clip and its record are half-written."""
+    decode = PlainModel.decode
+
     def interrupted(self, latents):
-        raise KeyboardInterrupt
+        if latents[0] > 0:
+            assert len(list(here.glob(".*"))) == 2
+            signal.raise_signal(number)
+        return decode(self, latents)
 
     Path("clip.mp4").write_bytes(b"older")
     monkeypatch.setattr(PlainModel, "decode", interrupted)
-    assert kineo("generate", "a", "--model", "plain", "-o", "clip.mp4") == 130
+    before = signal.getsignal(number)
+    assert kineo("generate", "a", "--model", "plain", "-o", "clip.mp4") == code
+    assert signal.getsignal(number) == before
     assert [path.name for path in here.iterdir()] == ["clip.mp4"]
     assert Path("clip.mp4").read_bytes() == b"older"
 
@@ -271,11 +342,19 @@ def test_the_installed_command(arguments, here):
     assert list(here.iterdir()) == []
 
 
+def test_nowhere_to_print(here):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([KINEO, "models"], stdout=full, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    assert done.returncode == 1
+    assert done.stderr == "error: The output can't be written or read: No space left on device.\n"
+    command = [KINEO, "generate", "a", "--model", "none"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))  # noqa: S603
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 def test_light_commands_import_no_torch():
-    code = "import sys; from kineograph.cli import main; main(['--help']); main(['models'])\n"
-    code += "print(sorted({'torch', 'av', 'numpy'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
-    assert done.stdout.splitlines()[-1] == "[]"
+    _, packages = imported(["--help"], ["models"], ["worlds", "--help"], ["evaluate", "--help"])
+    assert packages == set()
 
 
 # Names
@@ -292,4 +371,6 @@ def test_numbered_and_unused(here):
     assert numbered(Path("a.mp4"), 1) == [Path("a.mp4")]
     assert numbered(Path("a.mp4"), 2) == [Path("a-0001.mp4"), Path("a-0002.mp4")]
     Path("a-0002.mp4").touch()
+    with pytest.raises(OutputError, match="names no file"):
+        numbered(Path("/"), 2)
     assert unused(Path("a.mp4"), 2) == [Path("a-2-0001.mp4"), Path("a-2-0002.mp4")]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import kineograph
 from kineograph.cli import app
+from kineograph.evaluation.suite import SHEET_PROMPTS
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.captions import words
 
@@ -39,6 +41,19 @@ def test_commands_parse_and_prompts_keep_to_the_world(command):
     _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if tokens[0] == "generate" and "prompt" in bound.arguments:
         assert Vocabulary(tuple(words())).unknown(bound.arguments["prompt"]) == []
+
+
+def test_every_change_runs_the_first_commands_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    first = blocks(ROOT / "README.md")[0]
+    for command in re.split(r" && |\n+", first):
+        assert f"step {command}\n" in script or f"step {command})\n" in script
+
+
+def test_the_prompts_of_the_pictures_keep_to_the_world():
+    prompts = runpy.run_path(str(ROOT / "docs" / "make_images.py"))["PROMPTS"]
+    for prompt in (*prompts, *SHEET_PROMPTS):
+        assert Vocabulary(tuple(words())).unknown(prompt) == [], prompt
 
 
 @pytest.mark.parametrize("block", PYTHON)

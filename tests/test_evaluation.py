@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import SIDE, WINDOW, diffusion_networks, shaken
+from tiny_models import SIDE, WINDOW, save_shaken
 
 from kineograph.canvas import TASKS as ALL_TASKS
 from kineograph.canvas import inpainting_canvas, interpolation_canvas, keyframes_canvas
-from kineograph.cli import main
-from kineograph.errors import ModelError, TrainingError
+from kineograph.errors import ModelError
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, captions_of, judge, of_ceiling, shares
 from kineograph.evaluation.card import card
-from kineograph.evaluation.facts import Facts, stage_of
+from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
 from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
@@ -28,10 +28,8 @@ from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
 from kineograph.evaluation.report import Report
 from kineograph.evaluation.suite import Progress, evaluate
 from kineograph.generation import generate_batch
-from kineograph.media.probe import probe
 from kineograph.models import diffusion
 from kineograph.request import Request
-from kineograph.sampling.settings import Sampling
 from kineograph.video import Video
 from kineograph.worlds.captions import describe, parse
 from kineograph.worlds.holdout import is_held_out, training_scenes
@@ -48,20 +46,13 @@ def grey(*levels: int, side: int = 16) -> np.ndarray:
     ).copy()
 
 
-def save(folder):
-    networks = shaken(diffusion_networks())
-    diffusion.save(folder, networks, diffusion.spec_of("tiny", networks.config, Sampling(3, 2.0)))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny model without training, and facts of the training that it never had."""
     path = tmp_path_factory.mktemp("models") / "tiny"
-    save(path)
-    log = path.parent / "log.jsonl"
+    save_shaken(path)
     lines = [{"step": n, "loss": 1.0, "seconds": 0.5 * (n + 1), "psnr": 10.0 + n} for n in range(120)]
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    stage = stage_of("tokenizer", log, batch=8, metric="psnr")
+    stage = stage_of("tokenizer", lines, batch=8, metric="psnr")
     training_facts.write(path, Facts("playground", 6, 20, 1, "a slow machine", (stage,)))
     return path
 
@@ -283,9 +274,25 @@ def test_damaged_facts_are_refused(tmp_path):
     (tmp_path / "training.json").write_text('{"preset": 3}')
     with pytest.raises(ModelError, match="damaged"):
         training_facts.read(tmp_path)
-    (tmp_path / "log.jsonl").write_text("")
-    with pytest.raises(TrainingError, match="psnr"):
-        stage_of("tokenizer", tmp_path / "log.jsonl", 8, "psnr")
+
+
+def test_facts_of_a_training_that_went_on_from_a_model(folder):
+    """The stages of both, the later ones told apart, and the minutes of all."""
+    first = training_facts.read(folder)
+    (tokenizer,) = first.stages
+    flow = replace(tokenizer, name="flow", minutes=2.0)
+    second = continued("tiny", first, replace(first, stages=(tokenizer, flow), seed=2))
+    third = continued("second", second, replace(first, stages=(flow,)))
+    assert [s.name for s in third.stages] == [
+        "tokenizer",
+        "tokenizer, continued",
+        "flow",
+        "flow, continued",
+    ]
+    assert (second.seed, second.init, second.minutes, third.minutes) == (2, "tiny", 4.0, 6.0)
+    training_facts.write(folder.parent, third)
+    assert training_facts.read(folder.parent) == third
+    (folder.parent / training_facts.FILE).unlink()
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +324,7 @@ def test_everything_is_measured(items, model, folder):
 
 
 def test_without_facts_or_abilities_less_is_measured(tmp_path):
-    save(tmp_path)
+    save_shaken(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"abilities": ["image"]}))
     *_, report = evaluate(diffusion.load(tmp_path), tmp_path, clips=4)
@@ -334,6 +341,7 @@ def test_the_card_names_all_that_it_should(items):
         "# tiny",
         "3 euler steps",
         "a slow machine",
+        "1.0 minutes in all",
         "held-out",
         "two things, held-out combinations (4 clips)",
         "kineo evaluate tiny",
@@ -342,25 +350,11 @@ def test_the_card_names_all_that_it_should(items):
         "seed 90001",
     ):
         assert words.lower() in text.lower(), words
+    assert "went on" not in text
+    text = card(replace(report, facts=continued("first", report.facts, report.facts)))
+    assert "It went on from `first`" in text
+    assert "tokenizer, continued" in text
+    assert "2.0 minutes in all" in text
     assert "curves.png" not in text
     assert "nan" not in text.split()
     assert all(len(line) < 300 for line in text.splitlines() if not line.startswith("- It knows"))
-
-
-def test_the_command_writes_a_report(folder, tmp_path, capsys):
-    out = tmp_path / "new" / "report"
-    assert main(["evaluate", str(folder), "--clips", "4", "--report", str(out), "--json"]) == 0
-    printed, said = capsys.readouterr()
-    assert json.loads(printed)["spec"]["name"] == "tiny"
-    assert "minutes left" in said
-    assert json.loads((out / "report.json").read_text())["scene_seed"] == 90001
-    assert (out / "README.md").read_text().startswith("# tiny")
-    assert json.loads(probe(out / "sheet.png").metadata["comment"])["model"] == "tiny"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"), [(["--clips", "2"], "clips must be"), (["--report", "/dev/null"], "can't")]
-)
-def test_the_command_refuses_at_once(folder, capsys, arguments, said):
-    assert main(["evaluate", str(folder), *arguments]) != 0
-    assert said in capsys.readouterr().err

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from kineograph.errors import MediaError, RequestError
 from kineograph.fitting import canvas_of, fit, target_size
@@ -23,7 +24,7 @@ def gradient(width, height):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """wide.png and tall.png; clip.mp4 with 16 frames of growing grey, 128x96 at 16 fps."""
+    """wide.png and tall.png; clip.mp4 with 16 frames of growing grey, 128x96 at 16 fps; masks."""
     folder = tmp_path_factory.mktemp("files")
     save_image(folder / "wide.png", gradient(128, 48), {})
     save_image(folder / "tall.png", gradient(64, 128), {})
@@ -31,6 +32,8 @@ def files(tmp_path_factory):
     mask[:, :64] = 255
     save_image(folder / "left.png", mask, {})
     save_image(folder / "black.png", mask * 0, {})
+    with open_encoder(folder / "short.mkv", 128, 96, 8, {}) as encoder:
+        encoder.write(np.stack([mask] * 3))
     with open_encoder(folder / "clip.mp4", 128, 96, 16, {}) as encoder:
         greys = np.arange(16, dtype=np.uint8)[:, None, None, None] * 15
         encoder.write(np.broadcast_to(greys, (16, 96, 128, 3)).copy())
@@ -65,10 +68,9 @@ def test_fit_fills_the_frame_and_keeps_the_centre(columns, rows, width, height):
 @settings(max_examples=40, deadline=None)
 @given(sides, sides)
 def test_pad_keeps_the_shape_inside_the_size(columns, rows):
-    picture = np.zeros((rows, columns, 3), np.uint8)
     if max(columns, rows) / min(columns, rows) > 2.5:
         return
-    width, height = target_size(picture, (64, 48), "pad")
+    width, height = target_size((columns, rows), (64, 48), "pad")
     assert width <= 64
     assert height <= 48
     assert width % 2 == height % 2 == 0
@@ -96,9 +98,20 @@ def test_pad_keeps_all(files):
     assert canvas.notes == ()
 
 
-def test_too_thin_for_pad(files):
+def test_too_thin_for_pad():
     with pytest.raises(RequestError, match="crop"):
-        target_size(gradient(128, 8), (64, 48), "pad")
+        target_size((128, 8), (64, 48), "pad")
+
+
+def test_what_reading_alters_is_said(files):
+    """Of pictures, footage and masks alike."""
+    clear = Image.fromarray(np.full((96, 128, 4), (255, 255, 255, 0), np.uint8))
+    clear.save(files / "clear.png")
+    laid = f"{files / 'clear.png'}: Transparent parts are laid over white."
+    assert laid in canvas_for(files, images=[("clear.png", None)]).notes
+    assert laid in canvas_for(files, video="clip.mp4", mask="clear.png").notes
+    assert canvas_for(files, images=[("clear.png", 0), ("clear.png", 1)]).notes == (laid,)  # each once
+    assert any("first frame" in note for note in canvas_for(files, images=[("clip.mp4", None)]).notes)
 
 
 # Lengths, sizes and rates
@@ -132,6 +145,7 @@ def test_length(files, fields, length):
         ({"video": "clip.mp4", "interpolate": 2, "fps": 1}, "two are needed"),
         ({"video": "clip.mp4", "mask": "tall.png"}, "another shape"),
         ({"video": "clip.mp4", "mask": "black.png"}, "nothing to fill"),
+        ({"video": "clip.mp4", "mask": "short.mkv"}, "has 3 frames and the video 8"),
     ],
 )
 def test_refused(files, fields, words):

@@ -41,6 +41,10 @@ def test_a_clip_does_not_depend_on_its_batch():
         assert video.fps == model.spec.fps
 
 
+def test_a_batch_may_be_empty():
+    assert generate_batch([], model) == []
+
+
 @pytest.mark.parametrize("other", [{"frames": 5}, {"size": (32, 32)}, {"fps": 4}, {"steps": 2}])
 def test_a_batch_must_be_alike(other):
     with pytest.raises(RequestError, match="batch"):

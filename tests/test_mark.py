@@ -1,12 +1,14 @@
 """The door to files: what is saved carries its claim, which tells neither prompt nor path."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from plain_model import SPEC
 
-from kineograph.errors import OutputError, RequestError
+from kineograph.errors import MediaError, OutputError, RequestError
 from kineograph.media.decode import read_video
 from kineograph.media.encode import save_image
 from kineograph.media.probe import probe
@@ -64,11 +66,48 @@ def test_changed_inputs_are_noticed(request_with_image):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"request": {"prompt": "a"}}', '{"request": 3, "salt": "a"}']
+    "text", ["", "[]", "{}", "[" * 100_000, '{"request": {"prompt": "a"}}', '{"request": 3, "salt": "a"}']
 )
 def test_no_job(text):
     with pytest.raises(RequestError):
         Job.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 3},
+        {"model": ["plain"]},
+        {"weights_hash": None},
+        {"salt": 7},
+        {"salt": "\ud800"},
+        {"inputs": None},
+        {"inputs": ["first.png"]},
+        {"inputs": {}},
+        {"inputs": {"another.png": "0"}},
+        {"inputs": {"\0": "0"}},
+        {"more": 1},
+        {"request": None},
+        {"request": {"prompt": "a", "seed": float("nan")}},
+    ],
+)
+def test_a_damaged_job(change, request_with_image):
+    job = json.loads(job_of(request_with_image, SPEC).to_json())
+    with pytest.raises(RequestError):
+        Job.from_json(json.dumps(job | change))
+
+
+@pytest.mark.parametrize("become", [Path.mkdir, os.mkfifo, Path.touch, lambda path: path.symlink_to(path)])
+def test_inputs_that_are_no_files_any_more(become, request_with_image):
+    """A named pipe is not waited for."""
+    job = job_of(request_with_image, SPEC)
+    path = Path(request_with_image.images[0].path)
+    path.unlink()
+    with pytest.raises(MediaError, match="does not exist"):
+        job.check_inputs()
+    become(path)
+    with pytest.raises(MediaError, match=str(path.absolute())):
+        job.check_inputs()
 
 
 # Files

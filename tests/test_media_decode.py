@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kineograph.errors import RequestError
-from kineograph.media.decode import read_image, read_video
+from kineograph.media.decode import read_image, read_video, reading
 from kineograph.media.probe import probe
 
 CONTAINERS = {
@@ -208,6 +208,14 @@ def test_transparency_is_laid_over_white_and_16_bits_are_reduced(tmp_path: Path)
 def test_the_first_frame_of_a_video_is_an_image(tmp_path: Path) -> None:
     frames = clips.moving()
     assert np.array_equal(read_image(clips.write(tmp_path / "a.mkv", frames)), frames[0])
+
+
+def test_frames_one_by_one_are_those_of_the_whole(tmp_path: Path) -> None:
+    path = clips.write(tmp_path / "a.mkv", clips.moving(5), fps=Fraction(10))
+    with reading(path, fps=15, start=0.1) as (found, frames):
+        one_by_one = np.stack(list(frames))
+    assert found == probe(path)
+    assert np.array_equal(one_by_one, read_video(path, fps=15, start=0.1).frames)
 
 
 def test_a_file_is_known_by_content_not_by_name(tmp_path: Path) -> None:

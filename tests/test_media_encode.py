@@ -208,6 +208,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file as folder": (lambda folder: encoder_to(folder / "there.mkv" / "a.mp4"), "'a.mp4' .* is a file"),
     "is a folder": (lambda folder: encoder_to(folder / "d.mp4"), "'d.mp4' .* a folder stands there"),
     "full folder": (lambda folder: encoder_to(folder / "full"), "'full' .* with something in it"),
+    "pipe": (lambda folder: encoder_to(folder / "pipe"), "'pipe' .* a file stands there"),
     "is a file": (lambda folder: encoder_to(f"{folder}/there.mkv/"), "'there.mkv' .* a file stands there"),
     "name": (lambda folder: encoder_to(folder / ("n" * 300 + ".mp4")), "name is too long"),
     "nameless": (lambda folder: encoder_to(""), "names no file"),
@@ -222,6 +223,7 @@ def test_what_can_not_be_written_is_refused_in_one_sentence(case: str, tmp_path:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     (tmp_path / "there.mkv").touch()
+    os.mkfifo(tmp_path / "pipe")
     before = sorted(os.walk(tmp_path))
     attempt, sentence = REFUSED[case]
     with pytest.raises(OutputError, match=sentence) as caught:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from kineograph.errors import MediaError
-from kineograph.media.decode import read_image, read_video
+from kineograph.media.decode import read_image, read_video, reading
 from kineograph.media.probe import Limits, Probe, probe
 from kineograph.media.sandbox import Child
 from kineograph.media.wire import FRAME, HEAD, INFO, REPEATS, Task, Unreadable
@@ -303,6 +303,13 @@ def test_the_child_can_open_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == "!"
 
 
+def test_where_no_child_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = clips.write(tmp_path / "a.mkv", clips.counting(5))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    with pytest.raises(MediaError, match=r"^'a\.mkv' is not read, no decoding process"):
+        read_video(path)
+
+
 def test_no_child_outlives_its_reader(tmp_path: Path) -> None:
     path = clips.write(tmp_path / "a.mkv", clips.counting(5))
     before = children()
@@ -310,6 +317,8 @@ def test_no_child_outlives_its_reader(tmp_path: Path) -> None:
     with pytest.raises(MediaError):
         read_video(path, start=9.0)
     probe(path)
+    with pytest.raises(KeyboardInterrupt), reading(path):
+        raise KeyboardInterrupt
     assert children() == before
 
 

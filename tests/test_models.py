@@ -286,6 +286,15 @@ def test_a_longer_clip_begins_like_a_shorter_one(name, models):
 
 
 @every_family
+def test_the_footage_steers_even_the_farthest_of_what_precedes_it(name, models):
+    if "precede" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't do precede")
+    footage = [canvases.precede_canvas("", Video(CLIPS[clip], FPS), 3 * WINDOW) for clip in (0, 1)]
+    one, other = (frames_of(models[name], canvas) for canvas in footage)
+    assert not np.array_equal(one[0], other[0])
+
+
+@every_family
 @pytest.mark.parametrize("size", [(16, 16), (18, 26), (32, 20)])
 def test_smaller_sizes(name, size, models):
     width, height = size

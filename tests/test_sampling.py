@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Noise
+from kineograph.sampling.rollout import spans_of
 from kineograph.sampling.schedules import times
 from kineograph.sampling.solvers import SOLVERS, evaluations
 
@@ -213,3 +214,21 @@ def test_a_draw_stays_the_same_from_version_to_version():
     assert Noise(0).normal("window 0", 0, (3,)).tolist() == pytest.approx(
         [1.213766, 0.733912, 1.811503], abs=1e-6
     )
+
+
+# Rolling out
+
+
+@given(
+    length=st.integers(1, 200), window=st.integers(2, 33), context=st.integers(1, 32), backwards=st.booleans()
+)
+def test_windows_make_every_frame_once_and_share_what_they_should(length, window, context, backwards):
+    context = min(context, window - 1)
+    spans = spans_of(length, window, context, backwards=backwards)
+    added = [frame for span in spans for frame in range(span.first, span.last)]
+    assert sorted(added) == list(range(length))
+    for before, after in pairwise(spans):
+        assert abs(after.start - before.start) == window - context
+        assert (after.start < before.start) == backwards
+    for span in spans:
+        assert span.start <= span.first < span.last <= span.start + window

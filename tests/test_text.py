@@ -1,5 +1,7 @@
 """Laws of the vocabulary and the caption encoder."""
 
+import unicodedata
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.pretrain import AttributeObjective
-from kineograph.text.vocabulary import PAD, RESERVED, UNKNOWN, Vocabulary, split
+from kineograph.text.vocabulary import PAD, RESERVED, UNKNOWN, Vocabulary, split, unread
 from kineograph.worlds.captions import words
 
 WORLD = Vocabulary(tuple(words()))
@@ -37,6 +39,19 @@ def test_unknown_words_are_named_once_and_in_order(chosen):
     assert [n == UNKNOWN for n in numbers[: len(chosen)]] == [word in unknown for word in chosen]
 
 
+@given(st.lists(st.sampled_from([*WORLD.words, "zeppelin"]), max_size=12), st.integers(1, 12))
+def test_each_word_is_encoded_or_named_as_not_read(chosen, length):
+    caption = ", ".join(chosen)
+    read = [number for number in WORLD.encode(caption, length) if number != PAD]
+    assert len(read) + len(unread(caption, length)) == len(chosen)
+    assert unread(caption, length) == chosen[length:]
+
+
+@given(st.text(max_size=60), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_the_unicode_form_does_not_matter(text, form):
+    assert split(unicodedata.normalize(form, text)) == split(text)
+
+
 @given(st.text(max_size=60))
 def test_any_text_can_be_encoded(text):
     numbers = WORLD.encode(text, 32)
@@ -51,6 +66,7 @@ def test_any_text_can_be_encoded(text):
         ("A small, RED ball!", ["a", "small", "red", "ball"]),
         ("a well-known artist's cat", ["a", "well-known", "artist's", "cat"]),
         ("ein großer Bär über 3 Bäume", ["ein", "grosser", "bär", "über", "3", "bäume"]),
+        ("ｒｅｄ", ["red"]),
     ],
 )
 def test_punctuation_and_case_only_separate(caption, parts):

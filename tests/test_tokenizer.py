@@ -10,7 +10,9 @@ from kineograph.models.tokenizer import (
     TIME_STRIDE,
     Tokenizer,
     TokenizerConfig,
+    TokenizerLoss,
     TokenizerObjective,
+    _halved,
     fold,
     frames_of,
     latent_frames_of,
@@ -166,3 +168,37 @@ def test_the_loss_depends_on_the_generator_alone(tokenizer):
     objective = TokenizerObjective(tokenizer)
     first, again, other = (objective.loss(batch, torch.Generator().manual_seed(s))[0] for s in (0, 0, 1))
     assert first == again != other
+
+
+# Latents of half the size
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
+def test_halving_undoes_doubling_and_commutes_with_turns_and_cuts(groups, height, width):
+    x = draw(2, groups, 4, 2 * height, 2 * width)
+    doubled = x.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+    assert close(_halved(doubled), x)
+    assert close(_halved(x.flip(-1)), _halved(x).flip(-1))
+    assert close(_halved(x.mT), _halved(x).mT)
+    assert close(_halved(x[:, 1:]), _halved(x)[:, 1:])
+
+
+def loss_of_scale(tokenizer, size, scale, focus=False):
+    frames = (127.5 * (1 + draw(2, 5, *size, 3).clamp(-1, 1))).to(torch.uint8)
+    batch = {"frames": frames} | ({"focus": (frames[..., 0] > 200).to(torch.uint8)} if focus else {})
+    objective = TokenizerObjective(tokenizer, TokenizerLoss(scale=scale))
+    return float(objective.loss(batch, torch.Generator().manual_seed(0))[0])
+
+
+@pytest.mark.parametrize("focus", [False, True])
+def test_the_loss_grows_with_the_weight_of_halved_latents(tokenizer, focus):
+    """In a straight line from the loss without them."""
+    none, half, full = (loss_of_scale(tokenizer, (32, 64), scale, focus) for scale in (0.0, 0.5, 1.0))
+    assert none < half < full
+    assert half - none == pytest.approx(full - half, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (32, 48), (48, 32)])
+def test_grids_with_odd_sides_are_not_halved(tokenizer, size):
+    assert loss_of_scale(tokenizer, size, 0.0) == loss_of_scale(tokenizer, size, 1.0)

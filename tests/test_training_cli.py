@@ -4,19 +4,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from command import KINEO, imported, kineo
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 from test_training_run import TINY
 
 from kineograph import catalog
-from kineograph.cli import main
 from kineograph.cli.watch import Bars, Lines, Teller, clock
+from kineograph.lock import LOCK, locked
 from kineograph.models.diffusion import load_networks
 from kineograph.training import checkpoint, log
 from kineograph.training.board import Board
@@ -25,7 +25,6 @@ from kineograph.training.loop import TrainStep
 from kineograph.training.presets import playground
 from kineograph.training.recipes import keep, kept
 
-KINEO = Path(sys.executable).with_name("kineo")
 SETTINGS = [f"{name}={value}" for name, value in (TINY | {"text_stage.train.steps": "0"}).items()]
 
 
@@ -39,10 +38,6 @@ def here(tmp_path, monkeypatch):
     return folder
 
 
-def kineo(*arguments):
-    return main([str(argument) for argument in arguments])
-
-
 def wait_for(path, lines):
     deadline = time.monotonic() + 300
     while not path.exists() or path.read_text().count("\n") < lines:
@@ -50,17 +45,20 @@ def wait_for(path, lines):
         time.sleep(0.02)
 
 
-def test_ctrl_c_keeps_the_last_step_and_says_how_to_go_on(here, capsys):
-    """The run goes on from its folder alone: the settings need not be given again."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_keeps_the_last_step_and_says_how_to_go_on(here, capsys, number, code):
+    """Even if it comes twice, as that of `timeout` does. The run goes on from its folder alone: the settings
+    need not be given again."""
     arguments = ["train", "playground", "--set", *SETTINGS, "flow_stage.train.steps=1000000"]
     process = subprocess.Popen(  # noqa: S603
         [KINEO, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     out = here / "runs" / "playground"
     wait_for(out / "flow" / log.LOG, 3)
-    process.send_signal(signal.SIGINT)
+    for _ in range(2):
+        process.send_signal(number)
     stdout, stderr = (text.decode() for text in process.communicate(timeout=300))
-    assert process.returncode == 130
+    assert process.returncode == code
     assert stdout == ""
     assert "Stopped; to go on: kineo train playground --resume --out runs/playground\n" in stderr
     assert stderr.endswith("error: interrupted; nothing was left half-written.\n")
@@ -88,6 +86,7 @@ REFUSED = {
     "no preset": [],
     "unknown preset": ["playgroud"],
     "no pair": ["playground", "--set", "clips"],
+    "nothing set": ["playground", "--set"],
     "unknown setting": ["playground", "--set", "clip=3"],
     "no number": ["playground", "--set", "clips=many"],
     "out of range": ["playground", "--set", "clips=0"],
@@ -101,6 +100,7 @@ REFUSED = {
     "unknown model": ["playground", "--init-from", "none"],
     "full folder": ["playground", "--out", "unreadable"],
     "file": ["playground", "--out", "unreadable/text.txt"],
+    "nothing to go on with": ["playground", "--resume", "--out", "unreadable"],
     "another preset": ["footage", "--resume", "--out", "begun"],
     "other clips": ["playground", "--resume", "--out", "begun", "--set", "clips=3"],
     "other data": ["playground", "--resume", "--out", "begun", "--data", "empty"],
@@ -113,6 +113,7 @@ def test_refused(arguments, here, capsys):
         (here / folder).mkdir()
     (here / "unreadable" / "text.txt").write_text("hello\n")
     (here / "unreadable" / "clip.mkv").write_text("hello\n")
+    (here / "begun").mkdir()
     keep(playground(), here / "begun")
     before = sorted(here.rglob("*"))
     assert kineo("train", *arguments) == 2
@@ -132,23 +133,60 @@ def test_unreadable_clips_can_be_mended_and_tried_again(here, capsys):
     for _ in range(2):
         assert kineo("train", "footage", "--data", "clips") == 2
         assert "No clip in" in capsys.readouterr().err
-    assert [path.name for path in (here / "runs" / "footage").iterdir()] == ["recipe.json"]
+    assert {path.name for path in (here / "runs" / "footage").iterdir()} == {"recipe.json", LOCK}
+
+
+def test_two_trainings_in_one_folder(here, capsys):
+    out = here / "runs" / "playground"
+    with locked(out, "training"):
+        assert kineo("train", "playground", "--resume", "--set", *SETTINGS) == 2
+    assert capsys.readouterr().err.startswith("error: Another training is at work in runs/playground: ")
+    assert [path.name for path in out.iterdir()] == [LOCK]
+
+
+def test_minutes_of_a_run_that_was_begun_leave_its_clips_as_they_are(here):
+    """In a new run there are fewer in less time."""
+    shared = ("clips=", "latents=", "text_stage.train.minutes=")
+    tiny = [setting for setting in SETTINGS if not setting.startswith(shared)]
+    resting = [f"{name}_stage.train.steps=0" for name in playground().stages]
+    assert kineo("train", "playground", "--minutes", "0.05", "--set", *tiny, *resting) == 0
+    begun = kept(here / "runs" / "playground")
+    assert (begun.clips, begun.latents) == (3, 17)
+    assert kineo("train", "playground", "--minutes", "0.1", "--resume") == 0
+    resumed = kept(here / "runs" / "playground")
+    assert (resumed.clips, resumed.latents) == (3, 17)
+    assert resumed.flow_stage.train.minutes == pytest.approx(2 * begun.flow_stage.train.minutes)
+
+
+LONG = "a" * 300  # too long a name for a file
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["playground", "--out", LONG],
+        ["footage", "--data", LONG],
+        ["playground", "--init-from", LONG],
+    ],
+)
+def test_names_that_no_file_may_have(arguments, here, capsys):
+    assert kineo("train", *arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert list(here.iterdir()) == []
 
 
 def test_nowhere_to_write(here, capsys):
     here.chmod(0o500)
     if os.access(here, os.W_OK):
         pytest.skip("this user may write anywhere")
-    assert kineo("train", "playground") == 1
+    assert kineo("train", "playground") == 2
     assert capsys.readouterr().err.startswith("error: runs/playground can't be written, ")
 
 
 def test_help_needs_no_torch():
-    code = "import sys; from kineograph.cli import main; main(['train', '--help'])\n"
-    code += "print(sorted({'torch', 'av', 'numpy'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
-    assert "--init-from" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
+    printed, packages = imported(["train", "--help"])
+    assert "--init-from" in printed
+    assert packages == set()
 
 
 # What is said
@@ -161,10 +199,10 @@ def step(number, loss=1.0, elapsed=None, remaining=60.0):
 
 
 def test_events_in_words():
-    teller = Teller({"flow": 8})
+    teller = Teller()
     for number in range(100):
         news = teller.tell(Stepped("flow", step(number, loss=float(number))))
-    assert news.text == "flow: step 100, loss 74.5000, 16.0 clips/s, 1:00 left"
+    assert news.text == "flow: step 100, loss 74.5000, 2.00 steps/s, 1:00 left"
     assert news.done == pytest.approx(49.5 / 109.5)
     assert teller.tell(Prepared("Reading clips", 3, None)).text == "Reading clips: 3"
     assert teller.tell(Prepared("Rendering clips", 3, 4)).done == 0.75
@@ -174,7 +212,7 @@ def test_events_in_words():
 
 def test_lines_are_few():
     written = []
-    teller, lines = Teller({"flow": 8, "text": 8}), Lines(written.append)
+    teller, lines = Teller(), Lines(written.append)
     events = [Prepared("Rendering clips", n, 4) for n in range(5)] + [Note("a note")]
     events += [Stepped(stage, step(n)) for stage in ("text", "flow") for n in range(50)]
     for event in events:
@@ -191,7 +229,7 @@ def test_lines_are_few():
 def test_a_bar_for_each_stage():
     text = StringIO()
     console = Console(file=text, force_terminal=True, width=100)
-    teller = Teller({"text": 8, "flow": 8})
+    teller = Teller()
     with Progress(TextColumn("{task.description}", markup=False), console=console) as progress:
         bars = Bars(progress)
         for event in (Stepped("text", step(3)), Note("[a note]"), Stepped("flow", step(4))):

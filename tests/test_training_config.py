@@ -121,22 +121,47 @@ def test_every_preset_can_be_followed_and_kept(preset, tmp_path):
     assert recipes.kept(tmp_path) == recipe
 
 
-def test_a_kept_recipe_that_is_damaged(tmp_path):
-    (tmp_path / recipes.RECIPE).write_text('{"name": "playground", "spells": 3}')
-    with pytest.raises(DataError, match="remove it to resume"):
+@pytest.mark.parametrize("text", ["", "3", "[]", "{}", '{"name": "playground", "spells": 3}'])
+def test_a_kept_recipe_that_is_damaged(tmp_path, text):
+    (tmp_path / recipes.RECIPE).write_text(text)
+    with pytest.raises(DataError, match=r"damaged: mend it, or .*--out\.$"):
         recipes.kept(tmp_path)
+
+
+def test_a_recipe_that_was_kept_before_its_newer_settings_were_there(tmp_path):
+    values = asdict(playground())
+    for name in ("preset", "init_hash"):
+        del values[name]
+    (tmp_path / recipes.RECIPE).write_text(json.dumps(values))
+    assert recipes.kept(tmp_path) == playground()
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.floats(0.01, 10_000))
 @settings(max_examples=20, deadline=None)
 def test_minutes_are_shared_out_as_the_recipe_does(preset, minutes):
     own, shared = recipes.named(preset), with_minutes(recipes.named(preset), minutes)
-    timed = ("tokenizer", "flow", "decoder")
-    assert math.isclose(sum(shared.stages[name].train.minutes for name in timed), minutes)
-    shares = [
-        [r.stages[name].train.minutes / r.flow_stage.train.minutes for name in timed] for r in (own, shared)
-    ]
-    assert shares[0] == pytest.approx(shares[1])
+    before, after = ([stage.train.minutes for stage in recipe.stages.values()] for recipe in (own, shared))
+    assert math.isclose(sum(after), minutes)
+    assert [length / sum(after) for length in after] == pytest.approx(
+        [length / sum(before) for length in before]
+    )
+
+
+@given(st.sampled_from(sorted(PRESETS)), st.floats(1e-6, 3))
+@settings(max_examples=20, deadline=None)
+def test_in_fewer_minutes_there_are_fewer_clips_and_never_more(preset, share):
+    own = recipes.named(preset)
+    shared = with_minutes(own, share * sum(stage.train.minutes for stage in own.stages.values()))
+    for count, before in ((shared.clips, own.clips), (shared.latents, own.latents)):
+        assert 1 <= count <= before
+        assert abs(count - min(1, share) * before) <= 1
+
+
+def test_what_captions_say_is_learnt_by_itself_on_the_world_from_nothing_alone():
+    world = playground()
+    assert list(world.stages) == ["tokenizer", "text", "flow", "decoder"]
+    for other in (replace(world, data="clips"), replace(world, init="playground")):
+        assert list(other.stages) == ["tokenizer", "flow", "decoder"]
 
 
 @pytest.mark.parametrize("minutes", [0, -1, math.inf, math.nan])
@@ -160,10 +185,19 @@ def test_minutes_that_can_not_be_shared_out(minutes):
         ("flow_stage.train.ema", "1", "ema must be"),
         ("flow_stage.train.optim.rate", "0", "optim.rate must be above 0"),
         ("flow_stage.train.optim.cooldown", "2", "optim.cooldown must be"),
+        ("flow_stage.train.optim.betas", "0.9,1", "optim.betas must be"),
+        ("flow_stage.train.optim.weight_decay", "-1", "optim.weight_decay must be"),
+        ("seed", "-1", "seed must be"),
+        ("seed", str(2**63), "seed must be"),
+        ("tokenizer_stage.crop", "-16", "whole cells of 16 pixels"),
+        ("tokenizer_stage.crop", "40", "whole cells of 16 pixels"),
+        ("flow_stage.crop", "64", "it learns no pixels"),
+        ("tokenizer_stage.canvas", "2", "only the flow has any"),
         ("denoiser.grid", "5,8,6", "must be square"),
         ("denoiser.grid", "3,8,8", "at least 4 latent frames"),
         ("denoiser.depth", "0", "must be above 0"),
         ("denoiser.heads", "3", "don't fit together"),
+        ("tokenizer.decoder_depths", "1,-1,1", "must be 0 or more"),
         ("tokenizer.channels", "8", "don't fit together"),
         ("tokenizer.widths", "60,100,100", "don't fit together"),
     ],

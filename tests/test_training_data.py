@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kineograph.data import latents
-from kineograph.data.shards import INDEX, FieldBatches, Shards, indices, order, write, writing
+from kineograph.data.shards import CAPTIONS, INDEX, FieldBatches, Shards, indices, order, write, writing
 from kineograph.errors import DataError
 from kineograph.text.vocabulary import Vocabulary
 
@@ -45,7 +45,7 @@ def test_half_written_shards_are_no_shards(tmp_path):
     assert [next(unfinished), next(unfinished)] == [2, 5]
     unfinished.close()
     (tmp_path / ".tmpKilled").touch()
-    with pytest.raises(DataError, match="not a finished folder"):
+    with pytest.raises(DataError, match=r"index\.json is missing"):
         Shards(tmp_path)
     shards = write(tmp_path, parts([4, 1]), 8.0)
     assert shards.captions == [f"clip {n}" for n in range(5)]
@@ -67,6 +67,14 @@ def test_a_missing_or_damaged_shard_is_refused(tmp_path):
     (tmp_path / "clips-00000.safetensors").unlink()
     with pytest.raises(DataError, match="missing or damaged"):
         Shards(tmp_path).clip(0, "frames")
+
+
+@pytest.mark.parametrize("text", ["", '"a"\n', '"a"\n"b"\n"c"\n', '"a"\nb\n', "\xff"])
+def test_captions_that_are_damaged_or_not_one_a_clip_are_refused(tmp_path, text):
+    write(tmp_path, parts([2]), 8.0)
+    (tmp_path / CAPTIONS).write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match="make it again"):
+        _ = Shards(tmp_path).captions
 
 
 # Order

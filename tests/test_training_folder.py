@@ -82,9 +82,19 @@ def test_a_caption_from_the_text_beside(tmp_path):
     assert caption_of(tmp_path / "a_1.mkv") == "A red ball rolls."
     (tmp_path / "a_1.txt").write_text("\n")
     assert caption_of(tmp_path / "a_1.mkv") == "a"
+    (tmp_path / "a_1.txt").write_text("A red ball", encoding="utf-8-sig")
+    assert caption_of(tmp_path / "a_1.mkv") == "A red ball"
     (tmp_path / "a_1.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="save it as UTF-8"):
         caption_of(tmp_path / "a_1.mkv")
+
+
+def test_a_clip_without_a_word_has_no_caption(tmp_path):
+    with pytest.raises(DataError, match=r"'__-\.mkv' has no caption: write one into '__-\.txt'\.$"):
+        caption_of(tmp_path / "__-.mkv")
+    (tmp_path / "__-.txt").mkdir()
+    with pytest.raises(DataError, match="can't be read"):
+        caption_of(tmp_path / "__-.mkv")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +137,8 @@ def test_a_short_clip_holds_its_last_frame(mixed):
 def test_folders_without_clips_are_refused(tmp_path):
     with pytest.raises(DataError, match="There is no folder"):
         Folder(tmp_path / "none", 13, 16, 8.0)
+    with pytest.raises(DataError, match="can't be read"):
+        Folder(tmp_path / ("a" * 300), 13, 16, 8.0)
     with pytest.raises(DataError, match="There are no clips"):
         Folder(tmp_path, 13, 16, 8.0)
     (tmp_path / "notes.md").write_text("not a clip")

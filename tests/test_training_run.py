@@ -13,7 +13,8 @@ from media_clips import write as write_clip
 
 from kineograph.config import override
 from kineograph.data.shards import Shards
-from kineograph.errors import RequestError
+from kineograph.errors import DataError, RequestError
+from kineograph.evaluation import facts
 from kineograph.models.diffusion import load_networks
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.text.vocabulary import Vocabulary
@@ -45,6 +46,7 @@ TINY = {
     "tokenizer_stage.train.checkpoint_every": "4",
     "text_stage.batch": "4",
     "text_stage.train.steps": "3",
+    "text_stage.train.minutes": "60",
     "flow_stage.batch": "4",
     "flow_stage.canvas": "1",
     "flow_stage.train.steps": "6",
@@ -160,33 +162,90 @@ for event in Run(recipe, Path(sys.argv[1])).events():
 
 @pytest.fixture(scope="module")
 def init(whole):
-    return load_networks(whole[0] / "model")[0]
+    """A folder with a model, and its networks."""
+    folder = whole[0] / "model"
+    return folder, load_networks(folder)[0]
+
+
+def from_model(init, recipe=RECIPE):
+    folder, networks = init
+    return replace(starting_from(recipe, networks.config), init=str(folder))
 
 
 def test_a_run_that_only_rests_makes_the_model_that_it_starts_from(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
-    recipe = override(starting_from(RECIPE, init.config), RESTING)
-    events = follow(Run(recipe, tmp_path, init=init))
+    events = follow(Run(override(from_model(init), RESTING), tmp_path))
     assert not [event for event in events if isinstance(event, Stepped)]
     assert weights_of(tmp_path) == weights_of(out)
+    before, after = (facts.read(folder / "model") for folder in (out, tmp_path))
+    assert (after.stages, after.init) == (before.stages, "playground")
 
 
 def test_on_the_world_the_tokenizer_and_its_scale_stay(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
-    recipe = replace(starting_from(RECIPE, init.config), init=str(out / "model"))
-    follow(Run(recipe, tmp_path))
+    follow(Run(from_model(init), tmp_path))
     assert set(steps_of(tmp_path)) == {"flow"}
     before, after = weights_of(out), weights_of(tmp_path)
     assert before["tokenizer.safetensors"] == after["tokenizer.safetensors"]
     assert before["flow.safetensors"] != after["flow.safetensors"]
+    names = [stage.name for stage in facts.read(tmp_path / "model").stages]
+    assert names == ["tokenizer", "text", "flow", "decoder", "flow, continued"]
+
+
+def test_of_a_training_that_is_not_wholly_known_nothing_is_told(whole, init, tmp_path):
+    folder, networks = init
+    shutil.copytree(whole[0] / "clips", tmp_path / "clips")
+    shutil.copytree(folder, tmp_path / "unknown", ignore=shutil.ignore_patterns(facts.FILE))
+    recipe = from_model((tmp_path / "unknown", networks))
+    follow(Run(override(recipe, RESTING), tmp_path))
+    assert facts.read(tmp_path / "model") is None
 
 
 def test_networks_that_are_not_those_of_the_model_to_start_from(init, tmp_path):
-    recipe = replace(RECIPE, tokenizer=TokenizerConfig(8, (32, 32, 64)))
+    recipe = replace(from_model(init), tokenizer=TokenizerConfig(8, (32, 32, 64)))
     with pytest.raises(RequestError, match="has other networks"):
-        Run(recipe, tmp_path, init=init)
+        Run(recipe, tmp_path)
+
+
+def test_a_model_to_start_from_that_has_changed_since(whole, init, tmp_path):
+    """Its weights are known by their hash, which the run keeps when it begins."""
+    folder, networks = init
+    shutil.copytree(whole[0] / "clips", tmp_path / "out" / "clips")
+    shutil.copytree(folder, tmp_path / "first")
+    recipe = from_model((tmp_path / "first", networks))
+    events = Run(recipe, tmp_path / "out").events()
+    next(events)
+    events.close()
+    begun = kept(tmp_path / "out")
+    assert begun == replace(recipe, init_hash=load_networks(folder)[1].weights_hash)
+    Run(begun, tmp_path / "out")
+    (tmp_path / "first" / "more.safetensors").write_bytes(b"other weights")
+    with pytest.raises(RequestError, match=r"first has changed since .*--out\.$"):
+        Run(begun, tmp_path / "out")
+
+
+def test_two_runs_in_one_folder(whole, tmp_path):
+    shutil.copytree(whole[0] / "clips", tmp_path / "clips")
+    events = Run(RECIPE, tmp_path).events()
+    next(events)
+    with pytest.raises(RequestError, match="at work"):
+        next(Run(RECIPE, tmp_path).events())
+    events.close()
+    again = Run(RECIPE, tmp_path).events()
+    next(again)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "damaged", ["clips/index.json", "clips/captions.jsonl", "clips/clips-00000.safetensors"]
+)
+def test_damaged_clips_are_refused(whole, tmp_path, damaged):
+    shutil.copytree(whole[0] / "clips", tmp_path / "clips")
+    (tmp_path / damaged).write_text('"a"\n')
+    with pytest.raises(DataError, match=r"'clips' .* damaged: remove that folder"):
+        follow(Run(RECIPE, tmp_path))
 
 
 # Somebody's own clips
@@ -199,11 +258,13 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
         write_clip(clips / f"{name}.mkv", moving(16, height, 40), fps=Fraction(8))
     (clips / "broken.mp4").write_text("no clip")
     (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 20)
-    recipe = replace(starting_from(replace(RECIPE, data=str(clips)), init.config), name="footage")
-    notes = notes_of(follow(Run(override(recipe, RESTING), out, init=init)))
+    recipe = replace(from_model(init, replace(RECIPE, data=str(clips))), name="footage")
+    notes = notes_of(follow(Run(override(recipe, RESTING), out)))
     assert notes[0].startswith("Skipped: 'broken.mp4' ")
     assert notes[1].startswith("Captions are read up to word 32; longer are 1, such as: a red ball falls")
     made, spec = load_networks(out / "model")
+    assert facts.read(out / "model") is None
+    _, init = init
     assert {*init.config.words, "somebody", "waves", "again"} == {*spec.vocabulary}
     assert spec.name == "footage"
     old, new = Vocabulary(init.config.words), Vocabulary(made.config.words)
@@ -211,7 +272,7 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
         rows = [n.text.embedding.weight[v.encode(word, 1)] for n, v in ((init, old), (made, new))]
         assert torch.equal(*rows)
     shutil.rmtree(clips)  # which are not needed any more
-    follow(Run(override(recipe, RESTING | {"flow_stage.train.steps": "2"}), out, init=init))
+    follow(Run(override(recipe, RESTING | {"flow_stage.train.steps": "2"}), out))
     assert set(steps_of(out)) == {"flow"}
 
 

@@ -13,6 +13,7 @@ from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
+from kineograph.sampling.settings import Sampling
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.loop import Objective
 
@@ -100,6 +101,12 @@ def shaken(networks: nn.Module) -> nn.Module:
         for parameter in networks.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
     return networks
+
+
+def save_shaken(folder: Path) -> None:
+    """A model of random weights that takes three steps."""
+    networks = shaken(diffusion_networks())
+    diffusion.save(folder, networks, diffusion.spec_of("tiny", networks.config, Sampling(3, 2.0)))
 
 
 FAMILIES = {"diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion)}

@@ -1,13 +1,13 @@
 """What can go wrong, as a tree. Every message is one sentence that says what is wrong and what to do.
 
 KineographError
-├── UserError          the request can be mended by whoever made it (exit code 2)
+├── UserError          whoever asked can mend it (exit code 2)
 │   ├── RequestError   a value out of range, or values that contradict one another
 │   ├── AbilityError   the model can't fill this canvas; names those that can
 │   ├── MediaError     a file that can't be read as video or image
 │   ├── ModelError     no such model, or weights that don't fit
-│   └── DataError      a data folder, caption or shard that can't be used
-├── OutputError        the result can't be written: no space, no permission (exit code 1)
+│   ├── DataError      a data folder, caption or shard that can't be used
+│   └── OutputError    the result can't be written: no such folder, no permission, no space
 └── TrainingError      training can't go on: not finite, checkpoint damaged (exit code 1)
 """
 
@@ -44,8 +44,8 @@ class DataError(UserError):
     """A data folder, a caption or a shard can't be used."""
 
 
-class OutputError(KineographError):
-    """The result can't be written."""
+class OutputError(UserError):
+    """The result can't be written where it was asked for."""
 
 
 class TrainingError(KineographError):

@@ -6,6 +6,7 @@ This is the last place where paths exist. Shapes: T frames, H x W pixels.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -23,10 +24,10 @@ from kineograph.canvas import (
     text_canvas,
 )
 from kineograph.errors import RequestError
-from kineograph.media.decode import read_image, read_video
-from kineograph.media.probe import probe
+from kineograph.media.decode import reading
+from kineograph.media.wire import Probe
 from kineograph.request import MAX_FRAMES, Request, box_of
-from kineograph.video import Video
+from kineograph.video import Frames, Video
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
@@ -76,7 +77,13 @@ def canvas_of(request: Request, *, width: int, height: int, fps: float, window: 
 
 
 def _noted(canvas: Canvas, *notes: str) -> Canvas:
-    return replace(canvas, notes=canvas.notes + notes)
+    """The canvas with notes added, each of them once, empty ones left out."""
+    return replace(canvas, notes=tuple(dict.fromkeys(filter(None, canvas.notes + notes))))
+
+
+def _notes(path: str, found: Probe) -> list[str]:
+    """What reading the file leaves out or alters."""
+    return [f"{path}: {note}" for note in found.notes]
 
 
 def _count(seconds: float, fps: float) -> int:
@@ -98,21 +105,28 @@ def _length(request: Request, fps: float) -> int | None:
 def _picture_canvas(request: Request, size: tuple[int, int], fps: float, window: int) -> Canvas:
     times = [image.at or 0.0 for image in request.images]
     length = _length(request, fps) or max(window, _count(max(times) + 1 / fps, fps))
-    pictures = [read_image(image.path) for image in request.images]
-    size = target_size(pictures[0], size, request.fit)
-    notes = {_cut_note(image.path, p, size) for image, p in zip(request.images, pictures, strict=True)}
-    fitted = {
-        index: fit(picture, *size)
-        for index, picture in zip(_indices(request, length, fps), pictures, strict=True)
-    }
+    indices = _indices(request, length, fps)
+    pictures, notes = zip(*(_picture(image.path) for image in request.images), strict=True)
+    size = target_size(_size(pictures[0]), size, request.fit)
+    cuts = [_cut_note(image.path, _size(p), size) for image, p in zip(request.images, pictures, strict=True)]
+    fitted = {index: fit(picture, *size) for index, picture in zip(indices, pictures, strict=True)}
     canvas = keyframes_canvas(request.prompt, fitted, frames=length, fps=fps)
-    return _noted(canvas, *sorted(notes - {""}))
+    return _noted(canvas, *chain(*notes), *cuts)
+
+
+def _picture(path: str) -> tuple[Frames, list[str]]:
+    """The picture (H, W, 3) in a file, and what is to be said of it."""
+    with reading(path, max_frames=1) as (found, frames):
+        notes = _notes(path, found)
+        if found.frames != 1:
+            notes.append(f"{path}: Its first frame is taken.")
+        return next(frames), notes
 
 
 def _indices(request: Request, length: int, fps: float) -> list[int]:
     """The frame at which each image stands; the end of the clip is its last frame."""
     last = len(request.images) - 1
-    indices = []
+    indices: list[int] = []
     for order, image in enumerate(request.images):
         even = round((length - 1) * order / last) if last else 0
         index = even if image.at is None else min(round(image.at * fps), length - 1)
@@ -129,34 +143,34 @@ def _indices(request: Request, length: int, fps: float) -> list[int]:
 
 def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canvas:
     assert request.video is not None
-    info = probe(request.video)
-    rate = request.fps or fps
+    rate: float | None = request.fps or fps
     if request.interpolate is not None:  # here the footage's own rate is what is multiplied
-        rate = info.fps if request.fps is None else request.fps / request.interpolate
-    video = read_video(request.video, max_frames=MAX_FRAMES + 1, fps=rate)
-    size = target_size(video.frames[0], size, request.fit)
-    notes = [f"{request.video}: {note}" for note in info.notes]
-    notes.append(_cut_note(request.video, video.frames[0], size))
-    if abs(rate - info.fps) > 0.01:
-        notes.append(f"{request.video}: Its {info.fps:g} frames per second are taken at {rate:g}.")
-    footage = Video(np.stack([fit(frame, *size) for frame in video.frames]), rate)
-    return _noted(_task_canvas(request, video, footage), *filter(None, notes))
+        rate = None if request.fps is None else request.fps / request.interpolate
+    with reading(request.video, max_frames=MAX_FRAMES + 1, fps=rate) as (found, frames):
+        size = target_size((found.width, found.height), size, request.fit)
+        footage = Video(np.stack([fit(frame, *size) for frame in frames]), rate or found.fps)
+    notes = [*_notes(request.video, found), _cut_note(request.video, (found.width, found.height), size)]
+    if abs(footage.fps - found.fps) > 0.01:
+        notes.append(f"{request.video}: Its {found.fps:g} frames per second are taken at {footage.fps:g}.")
+    if request.mask is None:
+        return _noted(_longer(request, footage), *notes)
+    _check_length(len(footage))
+    fill, said = _fill(request.mask, (found.width, found.height), footage)
+    return _noted(inpainting_canvas(request.prompt, footage, fill), *notes, *said)
 
 
-def _task_canvas(request: Request, video: Video, footage: Video) -> Canvas:
-    """The canvas of `footage`, which is `video` fitted to the model."""
+def _longer(request: Request, footage: Video) -> Canvas:
+    """The canvas that adds frames between those of the footage, after or before them."""
     if request.interpolate is not None:
         if len(footage) < 2:
             raise RequestError(f"{request.video} has one frame at {footage.fps:g} fps; two are needed.")
         _check_length((len(footage) - 1) * request.interpolate + 1)
         return interpolation_canvas(request.prompt, footage, request.interpolate)
-    if request.extend is not None:
-        added = _count(abs(request.extend), footage.fps)
-        _check_length(len(footage) + added)
-        build = continue_canvas if request.extend > 0 else precede_canvas
-        return build(request.prompt, footage, added)
-    _check_length(len(footage))
-    return inpainting_canvas(request.prompt, footage, _fill(request, video, footage))
+    assert request.extend is not None
+    added = _count(abs(request.extend), footage.fps)
+    _check_length(len(footage) + added)
+    build = continue_canvas if request.extend > 0 else precede_canvas
+    return build(request.prompt, footage, added)
 
 
 def _check_length(frames: int) -> None:
@@ -164,36 +178,47 @@ def _check_length(frames: int) -> None:
         raise RequestError(f"The clip would have {frames} frames or more; the most is {MAX_FRAMES}.")
 
 
-def _fill(request: Request, video: Video, footage: Video) -> Mask:
-    """Where to fill `footage` (T, H, W): any pixel that the mask touches."""
-    assert request.mask is not None
-    mask = _read_mask(request.mask, video)
-    if len(mask) not in (1, len(video)):
-        raise RequestError(f"{request.mask} has {len(mask)} frames and the video {len(video)}; give as many.")
-    if abs(mask.shape[2] / mask.shape[1] - video.width / video.height) > 0.02 * video.width / video.height:
-        raise RequestError(f"{request.mask} has another shape than {request.video}; give the same one.")
+# Masks
+
+
+def _fill(mask: str, shape: tuple[int, int], footage: Video) -> tuple[Mask, list[str]]:
+    """Where to fill `footage` (T, H, W): any pixel that the mask touches, which lies over frames of the size
+    `shape`, from which the footage was fitted. And what is to be said of the mask.
+    """
+    box, notes = box_of(mask), list[str]()
     size = (footage.width, footage.height)
-    fill = np.stack([fit(frame.astype(np.float32), *size, Image.Resampling.BOX) > 0 for frame in mask])
-    if not fill.any():
-        raise RequestError(f"The mask {request.mask} leaves nothing to fill; make some of it white.")
-    return np.broadcast_to(fill, (len(footage), *fill.shape[1:])).copy()
-
-
-def _read_mask(mask: str, video: Video) -> Mask:
-    """A mask at its own size (1 or T, H, W), true where it is white or in the box."""
-    if box := box_of(mask):
-        return _box_mask(box, video.width, video.height)
-    if probe(mask).frames == 1:
-        frames = read_image(mask)[None]
+    if box:
+        fill = _touching(_box_mask(box, *shape), size)[None]
     else:
-        frames = read_video(mask, max_frames=len(video) + 1, fps=video.fps).frames
-    return np.asarray(frames.min(axis=-1) >= 128)
+        with reading(mask, max_frames=len(footage) + 1, fps=footage.fps) as (found, frames):
+            _check_shape(mask, (found.width, found.height), shape)
+            notes = _notes(mask, found)
+            fill = np.stack([_touching(frame.min(axis=-1) >= 128, size) for frame in frames])
+    if len(fill) not in (1, len(footage)):
+        raise RequestError(
+            f"The mask {mask} has {len(fill)} frames and the video {len(footage)}; give as many."
+        )
+    if not fill.any():
+        raise RequestError(f"The mask {mask} leaves nothing to fill; make some of it white.")
+    return np.broadcast_to(fill, (len(footage), *fill.shape[1:])).copy(), notes
+
+
+def _check_shape(mask: str, own: tuple[int, int], shape: tuple[int, int]) -> None:
+    """Make sure that two sizes (width, height) are of one shape, to within two percent."""
+    if abs(own[0] * shape[1] - shape[0] * own[1]) > 0.02 * shape[0] * own[1]:
+        sizes = f"{own[0]}x{own[1]}, the video {shape[0]}x{shape[1]}"
+        raise RequestError(f"The mask {mask} has another shape than the video, {sizes}; give the same one.")
+
+
+def _touching(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask (H, W) fitted to another size: any pixel that it touches."""
+    return fit(mask.astype(np.float32), *size, Image.Resampling.BOX) > 0
 
 
 def _box_mask(box: tuple[float, float, float, float], width: int, height: int) -> Mask:
-    """(1, H, W): every pixel that the box touches."""
+    """(H, W): every pixel that the box touches."""
     x, y, w, h = box
-    return np.asarray(_touched(y, h, height)[None, :, None] & _touched(x, w, width)[None, None, :])
+    return np.asarray(_touched(y, h, height)[:, None] & _touched(x, w, width))
 
 
 def _touched(start: float, extent: float, pixels: int) -> Mask:
@@ -220,23 +245,28 @@ def fit(
     return np.asarray(image)
 
 
-def target_size(picture: NDArray[np.uint8], size: tuple[int, int], rule: str) -> tuple[int, int]:
-    """The size of the clip: `size` itself, or the largest even one inside it with the picture's shape."""
+def _size(picture: Frames) -> tuple[int, int]:
+    """(width, height) of (H, W, 3)."""
+    return picture.shape[1], picture.shape[0]
+
+
+def target_size(own: tuple[int, int], size: tuple[int, int], rule: str) -> tuple[int, int]:
+    """The size of the clip: `size` itself, or the largest even one inside it of the shape of `own`."""
     if rule == "crop":
         return size
-    rows, columns = picture.shape[:2]
-    scale = min(size[0] / columns, size[1] / rows)
-    width, height = (2 * round(side * scale / 2) for side in (columns, rows))
+    scale = min(size[0] / own[0], size[1] / own[1])
+    width, height = (2 * round(side * scale / 2) for side in own)
     if min(width, height) < 16:
-        raise RequestError(f"A {columns}x{rows} picture is too long and thin for pad; fit it by crop.")
+        raise RequestError(f"A {own[0]}x{own[1]} picture is too long and thin for pad; fit it by crop.")
     return width, height
 
 
-def _cut_note(path: str, picture: NDArray[np.uint8], size: tuple[int, int]) -> str:
+def _cut_note(path: str, own: tuple[int, int], size: tuple[int, int]) -> str:
     """What cropping cuts off, in words; empty if that is less than two pixels of the clip."""
-    rows, columns = picture.shape[:2]
-    scale = max(size[0] / columns, size[1] / rows)
-    if max(columns * scale - size[0], rows * scale - size[1]) < 2:
+    scale = max(size[0] / own[0], size[1] / own[1])
+    if max(own[0] * scale - size[0], own[1] * scale - size[1]) < 2:
         return ""
-    shape = f"{size[0]}x{size[1]}"
-    return f"{path}: Its {columns}x{rows} pixels are cropped to the shape of {shape}; fit pad keeps all."
+    return (
+        f"{path}: Its {own[0]}x{own[1]} pixels are cropped to the shape of {size[0]}x{size[1]}; "
+        "fit pad keeps all."
+    )

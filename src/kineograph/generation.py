@@ -58,11 +58,15 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
     """Make several clips at once, each the same as if it were made alone.
 
     Raises:
-        RequestError: the clips differ in length, size, frame rate or settings.
+        RequestError: the clips differ in length, size, frame rate, direction in time or settings.
     """
+    if not requests:
+        return []
     canvases = [prepare(request, model) for request in requests]
-    if len({(canvas.frames.shape, canvas.fps) for canvas in canvases}) > 1:
-        raise RequestError("The clips of a batch must have the same length, size and frame rate.")
+    if len({(canvas.frames.shape, canvas.fps, canvas.task == "precede") for canvas in canvases}) > 1:
+        raise RequestError(
+            "The clips of a batch must agree in length, size, frame rate and direction in time."
+        )
     chunks = [item for item in _fill(canvases, requests, model) if not isinstance(item, Step)]
     clips = zip(*chunks, strict=True)
     return [

@@ -12,7 +12,7 @@ from kineograph.errors import RequestError
 
 MAX_PROMPT = 2000
 MAX_FRAMES = 10_000
-MAX_SECONDS = 10_000.0
+MAX_SECONDS = 10_000
 MAX_SEED = 2**63 - 1
 FITS = ("crop", "pad")
 
@@ -35,7 +35,7 @@ def _check_number(name: str, value: object, low: float, high: float, whole: bool
     good = isinstance(value, kind) and not isinstance(value, bool)
     if not good or not low <= value <= high:  # type: ignore[operator]  # a number by now; NaN fails here
         noun = "whole number" if whole else "number"
-        raise RequestError(f"{name} must be a {noun} from {low:.15g} to {high}, not {value!r}.")
+        raise RequestError(f"{name} must be a {noun} from {low} to {high}, not {value!r}.")
 
 
 def _check_path(name: str, value: object) -> None:
@@ -51,7 +51,7 @@ def box_of(mask: str) -> tuple[float, float, float, float] | None:
     x, y, width, height = (float(group) for group in match.groups())
     slack = 1 + 1e-9  # 0.7 + 0.3 may exceed 1 in floating point
     if min(x, y) < 0 or min(width, height) <= 0 or x + width > slack or y + height > slack:
-        raise RequestError(f"The mask box {mask} must lie inside the frame: x,y,w,h are fractions of it.")
+        raise RequestError(f"The mask box {mask} must be an area in the frame: x,y,w,h are fractions of it.")
     return x, y, width, height
 
 

@@ -31,7 +31,7 @@ def evaluate(
 ) -> None:
     """Measure how a model follows prompts and fills canvases, if it repeats its training, and what it costs.
 
-    256 clips take about a quarter of an hour on two processor cores.
+    256 clips take less than a quarter of an hour on two processor cores.
 
     Examples:
 
@@ -58,9 +58,10 @@ def evaluate(
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
     model = catalog.load(name)
+    measuring = measure(model, catalog.folder_of(name), clips)
     if report is not None:
         release.open_folder(report)
-    found = _last(measure(model, _folder(name), clips))
+    found = _last(measuring)
     if report is not None:
         release.write(found, sheet(model), SHEET_PROMPTS, report)
         say(f"wrote {release.CARD}, {release.FIGURES} and pictures into {report}")
@@ -68,10 +69,6 @@ def evaluate(
         print(found.to_json(), flush=True)
     elif report is None:
         print(tables(found), flush=True)
-
-
-def _folder(name: str) -> Path:
-    return catalog.SHIPPED / name if name in catalog.names() else Path(name)
 
 
 def _last(items: Iterable[Progress | Report]) -> Report:

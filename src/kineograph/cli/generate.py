@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from kineograph import catalog
+from kineograph import __version__, catalog
 from kineograph.cli.output import (
+    job_path,
     numbered,
     print_json,
     read_text,
@@ -22,14 +22,15 @@ from kineograph.cli.output import (
     slug,
     unused,
     with_progress,
-    write_text,
 )
 from kineograph.errors import RequestError
 from kineograph.request import MAX_SEED, Keyframe, Request
 
 if TYPE_CHECKING:
+    from kineograph.canvas import Canvas
     from kineograph.models.family import Model, Step
     from kineograph.provenance.claim import Job
+    from kineograph.provenance.mark import Saved
     from kineograph.video import Chunk
 
 MAX_COUNT = 9999
@@ -114,8 +115,9 @@ def generate(
     from_
         Make the clip of a job record again.
     out
-        The file to write, replaced if it exists; NAME-0001 and so on if there are several clips.
-        Named after prompt and seed unless given, and then nothing is replaced.
+        The file to write, replaced if it exists: .mp4, .mov, .m4v, .webm, .mkv (lossless) or .gif; without a
+        suffix a folder of images. NAME-0001 and so on if there are several clips. Named after prompt and
+        seed unless given, and then nothing is replaced.
     json
         Print one JSON object for each clip.
     """
@@ -138,9 +140,10 @@ def generate(
     }
     fields = {name: value for name, value in given.items() if value is not None}
     if from_ is not None:
-        _make([_recorded(from_, fields, count)], out, json)
+        job = _recorded(from_, fields, count)
+        _make([job.request], job, out, json)
     else:
-        _make([(request, None) for request in _requests(fields, count)], out, json)
+        _make(_requests(fields, count), None, out, json)
 
 
 # Arguments
@@ -148,14 +151,13 @@ def generate(
 
 def _model(text: str) -> str:
     """A name as it is; a folder so that it is found from anywhere, as a job is made again from anywhere."""
-    named = text in catalog.names() or not Path(text).is_dir()
-    return text if named else str(Path(text).absolute())
+    return text if text in catalog.names() else str(catalog.folder_of(text).absolute())
 
 
 def _keyframe(text: str) -> Keyframe:
     """FILE or FILE@SECONDS; a file whose own name ends like that is taken as it is."""
     path, _, time = text.rpartition("@")
-    if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not Path(text).exists():
+    if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not os.path.lexists(text):
         return Keyframe(path, float(time))
     return Keyframe(text)
 
@@ -176,14 +178,14 @@ def _requests(fields: dict[str, Any], count: int) -> list[Request]:
     return [replace(first, seed=first.seed + number) for number in range(count)]
 
 
-def _recorded(path: Path, fields: dict[str, Any], count: int) -> tuple[Request, Job]:
+def _recorded(path: Path, fields: dict[str, Any], count: int) -> Job:
     from kineograph.provenance.claim import Job
 
     if fields or count != 1:
         raise RequestError("--from makes the recorded clip again; leave all but --out and --json out.")
     job = Job.from_json(read_text(path))
     job.check_inputs()
-    return job.request, job
+    return job
 
 
 # Making
@@ -191,7 +193,7 @@ def _recorded(path: Path, fields: dict[str, Any], count: int) -> tuple[Request, 
 
 @dataclass
 class Made:
-    """A clip that was made and what it cost; `peak_memory` is the process's, in megabytes."""
+    """A clip that was made and what it cost; memory as `peak_memory` tells it."""
 
     path: str
     job: str
@@ -205,6 +207,7 @@ class Made:
     peak_memory: float
     notes: tuple[str, ...]
     unknown_words: list[str]
+    unread_words: list[str]
 
     def __str__(self) -> str:
         shape = f"{self.frames} frames {self.width}x{self.height} at {self.fps:g} fps"
@@ -212,15 +215,25 @@ class Made:
         return f"{self.path}: {shape}; {cost}"
 
 
-def _make(orders: list[tuple[Request, Job | None]], out: Path | None, json: bool) -> None:
-    first = orders[0][0]
+def _make(requests: list[Request], recorded: Job | None, out: Path | None, json: bool) -> None:
+    """Make the clips of requests that differ in the seed alone, or the one of `recorded` again."""
+    from kineograph.generation import prepare
+    from kineograph.provenance.claim import job_of
+
+    first = requests[0]
     if out is None:
-        paths = unused(Path(f"{slug(first.prompt)}-{first.seed}.mp4"), len(orders))
+        paths = unused(Path(f"{slug(first.prompt)}-{first.seed}.mp4"), len(requests))
     else:
-        paths = numbered(out, len(orders))
+        paths = numbered(out, len(requests))
     model = catalog.load(first.model)
-    for (request, job), path in zip(orders, paths, strict=True):
-        made = _make_one(request, job, model, path, quiet=request is not first)
+    canvas = prepare(first, model)
+    words = _passed_over(first)
+    _tell(canvas.notes, words, first.prompt)
+    if recorded and (recorded.version, recorded.weights_hash) != (__version__, model.spec.weights_hash):
+        say("warning: the package or the model has changed since this job; the clip may differ")
+    for request, path in zip(requests, paths, strict=True):
+        job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
+        made = _make_one(canvas, job, model, path, words)
         say(str(made))
         if json:
             print_json(asdict(made))
@@ -228,47 +241,75 @@ def _make(orders: list[tuple[Request, Job | None]], out: Path | None, json: bool
             print(made.path, flush=True)
 
 
-def _make_one(request: Request, job: Job | None, model: Model, path: Path, quiet: bool) -> Made:
-    """Make, save and record one clip. `quiet` leaves out what was said of an earlier one alike."""
-    from kineograph.generation import fill, prepare
+@dataclass(frozen=True)
+class PassedOver:
+    """The words of a prompt that the model does not know, and those after the last one that it reads."""
+
+    unknown: list[str]
+    unread: list[str]
+
+
+def _passed_over(request: Request) -> PassedOver:
+    from kineograph.text.vocabulary import Vocabulary, unread
+
+    about = catalog.describe(request.model)
+    return PassedOver(
+        Vocabulary(about.vocabulary).unknown(request.prompt) if about.vocabulary else [],
+        [] if about.text_length is None else unread(request.prompt, about.text_length),
+    )
+
+
+def _tell(notes: Iterable[str], words: PassedOver, prompt: str) -> None:
+    from kineograph.text.vocabulary import split
+
+    for note in notes:
+        say(f"note: {note}")
+    if prompt.strip() and not split(prompt):
+        say("warning: there is no word in the prompt")
+    if words.unknown:
+        say(f"warning: not in this model's vocabulary: {', '.join(words.unknown)}")
+    if words.unread:
+        say(f"warning: too long for this model, which does not read the end: {' '.join(words.unread)}")
+
+
+def _make_one(canvas: Canvas, job: Job, model: Model, path: Path, words: PassedOver) -> Made:
+    """Fill the canvas as the job says, and save both."""
+    from kineograph.evaluation.cost import peak_memory
+    from kineograph.generation import fill
     from kineograph.provenance import mark
-    from kineograph.provenance.claim import claim_of, job_of
-    from kineograph.text.vocabulary import Vocabulary
 
     start = time.perf_counter()
-    canvas = prepare(request, model)
     mark.check(path, canvas.fps)
-    unknown = Vocabulary(model.spec.vocabulary).unknown(request.prompt) if model.spec.vocabulary else []
-    if not quiet:
-        _warn(canvas.notes, unknown)
-    record = job_of(request, model.spec, salt=job.salt if job else None)
-    if job is not None and (job.version, job.weights_hash) != (record.version, record.weights_hash):
-        say("warning: the package or the model has changed since this job; the clip may differ")
-    evaluations = Counter(fill(canvas, request, model))
-    saved = mark.save(with_progress(evaluations, path.name), claim_of(record), path, canvas.fps)
-    job_path = saved.path.with_suffix(".job.json")
-    write_text(job_path, record.to_json())
+    evaluations = Counter(fill(canvas, job.request, model))
+    saved = _save(with_progress(evaluations, path.name), job, path, canvas.fps)
     return Made(
         path=str(saved.path),
-        job=str(job_path),
-        seed=request.seed,
+        job=str(job_path(path)),
+        seed=job.request.seed,
         frames=saved.frames,
         width=saved.width,
         height=saved.height,
         fps=saved.fps,
         seconds=round(time.perf_counter() - start, 3),
         evaluations=evaluations.done,
-        peak_memory=_peak_memory(),
+        peak_memory=round(peak_memory(), 1),
         notes=canvas.notes,
-        unknown_words=unknown,
+        unknown_words=words.unknown,
+        unread_words=words.unread,
     )
 
 
-def _warn(notes: Iterable[str], unknown: list[str]) -> None:
-    for note in notes:
-        say(f"note: {note}")
-    if unknown:
-        say(f"warning: not in this model's vocabulary: {', '.join(unknown)}")
+def _save(items: Iterable[Step | Chunk], job: Job, path: Path, fps: float) -> Saved:
+    """Write the clip and, for its owner alone, its job: both or, if either can't be written, none."""
+    from kineograph.media.atomic import explaining, replacing
+    from kineograph.provenance import mark
+    from kineograph.provenance.claim import claim_of
+
+    with replacing(job_path(path)) as part:
+        with explaining(job_path(path)):
+            part.chmod(0o600)
+            part.write_text(job.to_json(), encoding="utf-8")
+        return mark.save(items, claim_of(job), path, fps)
 
 
 class Counter:
@@ -282,9 +323,3 @@ class Counter:
         for item in self.items:
             self.done = getattr(item, "done", self.done)
             yield item
-
-
-def _peak_memory() -> float:
-    """The most memory that this process has held so far, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # bytes there, kilobytes elsewhere

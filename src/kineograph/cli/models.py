@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from kineograph import catalog
 from kineograph.cli.output import print_json
@@ -13,7 +14,7 @@ app = App(help="List the models, or show one.")
 
 
 @app.default
-def list_models(*, json: bool = False) -> None:
+def list_models(*, json: Annotated[bool, Parameter(negative=())] = False) -> None:
     """List the models.
 
     Parameters
@@ -29,7 +30,7 @@ def list_models(*, json: bool = False) -> None:
 
 
 @app.command
-def show(name: str, /, *, json: bool = False) -> None:
+def show(name: str, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Show one model: its abilities, its vocabulary and its card.
 
     Parameters
@@ -45,6 +46,8 @@ def show(name: str, /, *, json: bool = False) -> None:
         return
     print(_summary(description))
     print(f"steps {description.steps}, guidance {description.guidance:g}, {description.megabytes:.1f} MB")
+    if description.text_length is not None:
+        print(f"reads {description.text_length} words of a prompt")
     if description.vocabulary:
         print(f"vocabulary: {' '.join(description.vocabulary)}")
     if description.card:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -75,38 +76,32 @@ def slug(text: str, longest: int = 40) -> str:
 
 
 def numbered(path: Path, count: int) -> list[Path]:
-    """`path` itself for one file, NAME-0001.EXT and so on for several."""
+    """`path` itself for one file, NAME-0001.EXT and so on for several.
+
+    Raises:
+        OutputError: `path` has no name to number.
+    """
     if count == 1:
         return [path]
+    if path.name in ("", ".."):
+        raise OutputError(f"{str(path)!r} names no file to write: give a name.")
     return [path.with_name(f"{path.stem}-{number:04d}{path.suffix}") for number in range(1, count + 1)]
 
 
 def unused(path: Path, count: int) -> list[Path]:
-    """The names of `numbered`, under the first of NAME, NAME-2, NAME-3 … of which none exists yet."""
+    """The names of `numbered`, under the first of NAME, NAME-2, NAME-3 … of which there is no clip or job."""
     stem = path.stem
     for number in itertools.count(2):
         paths = numbered(path, count)
-        if not any(name.exists() for name in paths):
+        if not any(os.path.lexists(name) for clip in paths for name in (clip, job_path(clip))):
             return paths
         path = path.with_name(f"{stem}-{number}{path.suffix}")
     raise AssertionError("unreachable: there are always names left")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that only its owner may read, whole or not at all.
-
-    Raises:
-        OutputError: it can't be written.
-    """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.touch(mode=0o600)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+def job_path(path: Path) -> Path:
+    """The private record that stands beside a clip."""
+    return path.with_suffix(".job.json")
 
 
 def read_text(path: Path) -> str:

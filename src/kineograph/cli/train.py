@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import time
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from kineograph.training.presets import Recipe
     from kineograph.training.run import Run
 
+SAME = 1.0  # seconds within which two signals are one: `timeout` sends its own to a process and to its group
+
 
 def train(
     preset: str,
     /,
     *,
     data: str | None = None,
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative=(), consume_multiple=True)] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=(), consume_multiple=1)] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
     init_from: str | None = None,
@@ -40,7 +43,7 @@ def train(
 ) -> None:
     """Train a model: the shipped one from nothing, or one on your own clips.
 
-    What is learnt is kept every few minutes. After a crash or Ctrl-C, --resume goes on from there.
+    What is learnt is kept every few minutes, and at Ctrl-C or SIGTERM. --resume goes on from there.
 
     Examples:
 
@@ -66,7 +69,8 @@ def train(
     init_from
         The name or folder of a model to start from.
     minutes
-        How long to train in all, apart from making the clips ready.
+        How long to train in all, shared out over the stages as the preset does. Making the clips ready comes
+        on top; for less time than the preset's, fewer are made.
     tensorboard
         Write the figures for TensorBoard too.
     json
@@ -79,10 +83,12 @@ def train(
     start = time.monotonic()
     given = recipes.named(preset)
     out = Path("runs") / preset if out is None else out
-    _check_out(out, resume)
-    begun = recipes.kept(out) if resume else None
+    with _explaining(out):
+        _check_out(out, resume)
+        begun = recipes.kept(out) if resume else None
     recipe = _changed(begun or given, begun is None, data, init_from, minutes, set_ or [])
-    recipes.check_resumable(replace(recipe, name=given.name), begun or recipe)
+    recipe = replace(recipe, preset=given.preset)
+    recipes.check_resumable(recipe, begun or recipe)
     run = Run(recipe, out)
     board = Board(out / "tensorboard") if tensorboard else None
     again = f"kineo train {preset} --resume --out {shlex.quote(str(out))}"
@@ -99,8 +105,10 @@ def _check_out(out: Path, resume: bool) -> None:
 
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: give a folder.")
-    held = [path.name for path in out.iterdir()] if out.exists() else []
-    if not resume and any(name != RECIPE for name in held):
+    held = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    if held - {RECIPE} and RECIPE not in held:
+        raise RequestError(f"{out} holds something else than a training: give another --out.")
+    if held - {RECIPE} and not resume:
         raise RequestError(f"{out} is not empty: add --resume to go on with it, or give another --out.")
 
 
@@ -115,12 +123,13 @@ def _changed(
     if data is not None:
         recipe = replace(recipe, data=data if data == WORLD else str(Path(data).absolute()))
     if init is not None:
-        shipped = init in catalog.names() or not Path(init).is_dir()
-        recipe = replace(recipe, init=init if shipped else str(Path(init).absolute()))
+        folder = catalog.folder_of(init)
+        recipe = replace(recipe, init=init if init in catalog.names() else str(folder.absolute()))
     if new and recipe.init:
-        recipe = recipes.starting_from(recipe, recipes.networks_of(recipe.init).config)
+        recipe = recipes.starting_from(recipe, recipes.init_of(recipe.init).networks.config)
     if minutes is not None:
-        recipe = with_minutes(recipe, minutes)
+        timed = with_minutes(recipe, minutes)
+        recipe = timed if new else replace(timed, clips=recipe.clips, latents=recipe.latents)
     return override(recipe, dict(map(_setting, settings)))
 
 
@@ -134,35 +143,48 @@ def _setting(text: str) -> tuple[str, str]:
 # The run
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or a closed terminal, which are taken as Ctrl-C is."""
+
+
+_INTERRUPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: Terminated}
+
+
 class _Interrupt:
-    """Ctrl-C while it trains waits for the end of the step, so that it can be kept; elsewhere, or if it is
-    pressed again, it ends at once."""
+    """Ctrl-C and its like wait, while it trains, for the end of the step, so that it can be kept; elsewhere,
+    or if they come again, they end it at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: KeyboardInterrupt | None = None
+        self.since = -math.inf
         self.training = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.asked or not self.training:
-            raise KeyboardInterrupt
-        self.asked = True
+        now, waits = time.monotonic(), self.training and self.asked is None
+        if now - self.since < SAME:
+            return
+        self.asked, self.since = _INTERRUPTIONS[signal.Signals(number)](), now
+        if not waits:
+            raise self.asked
 
     def check(self, event: Event) -> None:
         from kineograph.training.events import Shown, Stepped
 
         self.training = isinstance(event, Stepped | Shown)
-        if self.asked:
-            raise KeyboardInterrupt
+        if self.asked is not None:
+            raise self.asked
 
 
 @contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
     interrupt = _Interrupt()
-    before = signal.signal(signal.SIGINT, interrupt)
+    heeded = [number for number in _INTERRUPTIONS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _follow(run: Run, board: Board | None, again: str) -> Finished:
@@ -170,7 +192,7 @@ def _follow(run: Run, board: Board | None, again: str) -> Finished:
     from kineograph.cli.watch import Teller, shown
     from kineograph.training.events import Finished
 
-    teller = Teller({name: stage.batch for name, stage in run.recipe.stages.items()})
+    teller = Teller()
     try:
         with _interruptible() as interrupt, shown() as show, closing(run.events()) as events:
             for event in events:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,30 +54,29 @@ class Tail:
 
 
 class Teller:
-    """Puts events into words. `batches` are the clips a step of each stage."""
+    """Puts events into words."""
 
-    def __init__(self, batches: Mapping[str, int]) -> None:
-        self._batches = batches
-        self.tails: dict[str, Tail] = {}
+    def __init__(self) -> None:
+        self._tails: dict[str, Tail] = {}
 
     def tell(self, event: Prepared | Stepped | Shown | Note) -> News:
         match event:
             case Prepared():
                 return _prepared(event)
             case Stepped(stage, step):
-                self.tails.setdefault(stage, Tail()).add(step)
-                return self._stepped(stage, step)
+                tail = self._tails.setdefault(stage, Tail())
+                tail.add(step)
+                return _stepped(stage, step, tail)
             case Shown(path):
                 return News(f"wrote {path}")
             case Note(text):
                 return News(text)
 
-    def _stepped(self, stage: str, step: TrainStep) -> News:
-        tail = self.tails[stage]
-        clips = f"{tail.speed * self._batches[stage]:.1f} clips/s"
-        left = f"{clock(step.remaining)} left"
-        done = step.elapsed / max(1e-9, step.elapsed + step.remaining)
-        return News(f"{stage}: step {step.step + 1}, loss {tail.loss:.4f}, {clips}, {left}", stage, done)
+
+def _stepped(stage: str, step: TrainStep, tail: Tail) -> News:
+    figures = f"loss {tail.loss:.4f}, {tail.speed:.2f} steps/s, {clock(step.remaining)} left"
+    done = step.elapsed / max(1e-9, step.elapsed + step.remaining)
+    return News(f"{stage}: step {step.step + 1}, {figures}", stage, done)
 
 
 def _prepared(event: Prepared) -> News:

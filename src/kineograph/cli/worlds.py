@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FPS = 8.0
 MAX_PIXELS = 300_000_000  # of all frames together: 0.9 GB
-COLUMNS = 8  # of a contact sheet
+ROWS, COLUMNS = 100, 8  # of a contact sheet
 IMAGES = (".png", ".jpg", ".jpeg")
 
 app = App(help="Look at the rendered worlds that models learn from.")
@@ -68,7 +68,7 @@ def sample(
     _check(count, seed, frames, size)
     scenes = sample_scenes(count, seed, world=WORLDS[world])
     captions = [canonical(scene, WORLDS[world]) for scene in scenes]
-    paths = _save(_render(scenes, frames, size), captions, seed, out)
+    paths = _draw(scenes, captions, frames, size, seed, out)
     for scene, caption, path in zip(scenes, captions, paths, strict=True):
         if json:
             print_json({"path": str(path), "caption": caption, "scene": scene.to_dict()})
@@ -81,7 +81,7 @@ def show(
     scene: Path | None = None,
     /,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     frames: int = 17,
     size: int = 128,
     world: WorldName = "full",
@@ -99,9 +99,9 @@ def show(
     Parameters
     ----------
     scene
-        A scene's JSON file; drawn at random with --seed if left out.
+        A scene's JSON file; drawn at random if left out.
     seed
-        The random seed.
+        The random seed to draw with, 0 unless given.
     frames
         The length of the rendered clip in frames, at 8 frames per second.
     size
@@ -117,11 +117,13 @@ def show(
     from kineograph.worlds.scene import sample_scenes
     from kineograph.worlds.world import WORLDS
 
-    _check(1, seed, frames, size)
-    shown = sample_scenes(1, seed, world=WORLDS[world])[0] if scene is None else _read_scene(scene)
+    if scene is not None and seed is not None:
+        raise RequestError(f"{scene} is a scene already; leave out --seed, or the file.")
+    _check(1, seed or 0, frames, size)
+    shown = sample_scenes(1, seed or 0, world=WORLDS[world])[0] if scene is None else _read_scene(scene)
     caption = canonical(shown, WORLDS[world])
     if out is not None:
-        _save(_render([shown], frames, size), [caption], seed, out)
+        _draw([shown], [caption], frames, size, (seed or 0) if scene is None else None, out)
         say(f"wrote {out}")
     if not json:
         print(caption)
@@ -145,9 +147,32 @@ def _read_scene(path: Path) -> Scene:
 
     try:
         values = json_format.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise RequestError(f"{path} is not a scene; give what kineo worlds show --json prints.")
     return Scene.from_dict(values)
+
+
+def _draw(
+    scenes: list[Scene], captions: list[str], frames: int, size: int, seed: int | None, out: Path
+) -> list[Path]:
+    """Render the scenes, drawn from `seed` if any; the file that each of them is in."""
+    from kineograph.provenance import mark
+    from kineograph.provenance.claim import rendering_claim
+    from kineograph.video import Chunk
+
+    claim = rendering_claim(seed)
+    if out.suffix.lower() in IMAGES:
+        if len(scenes) > ROWS:
+            raise RequestError(f"An image shows {ROWS} scenes at most; ask for fewer, or for videos.")
+        return [mark.save_sheet(_render(scenes, frames, size), captions, COLUMNS, claim, out)] * len(scenes)
+    paths = numbered(out, len(scenes))
+    for path in paths:
+        mark.check(path, FPS)
+    for video, path in zip(_render(scenes, frames, size), paths, strict=True):
+        mark.save([Chunk(video.frames, 0)], claim, path, FPS)
+    return paths
 
 
 def _render(scenes: list[Scene], frames: int, size: int) -> list[Video]:
@@ -156,18 +181,3 @@ def _render(scenes: list[Scene], frames: int, size: int) -> list[Video]:
 
     rendered = render(scenes, frames=frames, size=size, fps=FPS, truth=False)
     return [Video(clip.numpy(), FPS) for clip in rendered.frames]
-
-
-def _save(videos: list[Video], captions: list[str], seed: int, out: Path) -> list[Path]:
-    """The file that each video is in."""
-    from kineograph.provenance import mark
-    from kineograph.provenance.claim import rendering_claim
-    from kineograph.video import Chunk
-
-    claim = rendering_claim(seed)
-    if out.suffix.lower() in IMAGES:
-        return [mark.save_sheet(videos, captions, COLUMNS, claim, out)] * len(videos)
-    return [
-        mark.save([Chunk(video.frames, 0)], claim, path, video.fps).path
-        for video, path in zip(videos, numbered(out, len(videos)), strict=True)
-    ]

@@ -19,6 +19,7 @@ from kineograph.fitting import fit
 from kineograph.media.probe import probe
 from kineograph.media.sandbox import decoding
 from kineograph.media.wire import Limits, Task
+from kineograph.text.vocabulary import split
 from kineograph.video import Frames
 
 # Frames are fitted one by one as they come, so that a file may be long.
@@ -37,16 +38,19 @@ class Folder:
     those that were too short and hold their last frame.
 
     Raises:
-        DataError: there is no such folder, or no file in it.
+        DataError: there is no such folder, it can't be read, or there is no file in it.
     """
 
     def __init__(self, folder: Path, frames: int, size: int, fps: float) -> None:
         self.folder, self.frames, self.size, self.fps = folder, frames, size, fps
         self.skipped: list[str] = []
         self.held: list[str] = []
-        if not folder.is_dir():
-            raise DataError(f"There is no folder {folder}: name one that holds your clips.")
-        self.files = sorted(path for path in folder.iterdir() if _may_be_clip(path))
+        try:
+            if not folder.is_dir():
+                raise DataError(f"There is no folder {folder}: name one that holds your clips.")
+            self.files = sorted(path for path in folder.iterdir() if _may_be_clip(path))
+        except OSError as error:
+            raise DataError(f"The folder {folder} can't be read: {error.strerror}.") from error
         if not self.files:
             raise DataError(f"There are no clips in {folder}: put some there, or name another folder.")
 
@@ -136,15 +140,20 @@ def caption_of(path: Path) -> str:
     """The caption of a clip: the text beside it, else words from its name without numbers at the end.
 
     Raises:
-        DataError: the text can't be read.
+        DataError: the text can't be read, or there is no word.
     """
     beside = path.with_suffix(".txt")
     try:
-        written = " ".join(beside.read_text(encoding="utf-8").split()) if beside.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
+        written = " ".join(beside.read_text(encoding="utf-8-sig").split()) if beside.exists() else ""
+    except OSError as error:
+        raise DataError(f"{beside.name!r} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{beside.name!r} is no text: save it as UTF-8.") from error
     words = " ".join(re.split(r"[\s_-]+", path.stem)).strip()
-    return written or re.sub(r"[\s\d]+$", "", words) or words
+    caption = written or re.sub(r"[\s\d]+$", "", words) or words
+    if not split(caption):
+        raise DataError(f"{path.name!r} has no caption: write one into {beside.name!r}.")
+    return caption
 
 
 def _may_be_clip(path: Path) -> bool:

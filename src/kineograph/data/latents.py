@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from kineograph.data.shards import Parts, Shards, indices, write
+from kineograph.data.shards import Parts, Shards, indices
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_signal
 from kineograph.text.vocabulary import Vocabulary
@@ -46,11 +45,6 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
         with autocast(device):
             split = [tokenizer.encode(to_signal(f.to(device))) for f in torch.split(fields["frames"], 16)]
         yield {"latents": torch.cat(split).to(torch.float16).cpu()}, captions
-
-
-def write_latents(folder: Path, tokenizer: Tokenizer, parts: Parts, fps: float) -> Shards:
-    """Encode clips into shards of latents."""
-    return write(folder, encode_parts(tokenizer, parts), fps)
 
 
 class FlowBatches:

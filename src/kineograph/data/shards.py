@@ -39,32 +39,41 @@ class Shards:
             self._files = [folder / shard["file"] for shard in index["shards"]]
             self._ends = list(accumulate(int(shard["count"]) for shard in index["shards"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"'{folder.name}' is not a finished folder of shards: make it again.") from error
+            raise self._damaged(INDEX) from error
         if not len(self):
-            raise DataError(f"'{folder.name}' holds no clips: make it again.")
+            raise self._damaged(INDEX)
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     @cached_property
     def captions(self) -> list[str]:
-        lines = (self.folder / CAPTIONS).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        try:
+            lines = (self.folder / CAPTIONS).read_text(encoding="utf-8").splitlines()
+            captions = [str(json.loads(line)) for line in lines]
+        except (OSError, ValueError) as error:
+            raise self._damaged(CAPTIONS) from error
+        if len(captions) != len(self):
+            raise self._damaged(CAPTIONS)
+        return captions
 
     @cached_property
     def _open(self) -> list[safe_open]:
         try:
             return [safe_open(path, framework="pt") for path in self._files]
         except (OSError, SafetensorError) as error:
-            raise DataError(
-                f"A shard of '{self.folder.name}' is missing or damaged: make it again."
-            ) from error
+            raise self._damaged("a shard") from error
 
-    def clip(self, index: int, field: str) -> Tensor:
-        """One field of one clip, read from disk."""
+    def _damaged(self, what: str) -> DataError:
+        return DataError(
+            f"In '{self.folder.name}' {what} is missing or damaged: remove that folder to make it again."
+        )
+
+    def clip(self, index: int, field: str, *parts: slice) -> Tensor:
+        """One field of one clip, read from disk; of its first axes only the parts that are given."""
         shard = bisect_right(self._ends, index)
         row = index - (self._ends[shard - 1] if shard else 0)
-        found: Tensor = self._open[shard].get_slice(field)[row]  # type: ignore[no-untyped-call]
+        found: Tensor = self._open[shard].get_slice(field)[(row, *parts)]  # type: ignore[no-untyped-call]
         return found
 
     def fields(self) -> list[str]:

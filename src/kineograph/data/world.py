@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from kineograph.data.shards import Shards, indices, write
+from kineograph.data.shards import indices
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.captions import ThingDescription, caption, parse
 from kineograph.worlds.holdout import training_scenes
@@ -39,11 +38,6 @@ def clips(
         if truth:
             fields["focus"] = (rendered.segmentation > 0).to(rendered.frames.dtype)
         yield fields, captions[start : start + part]
-
-
-def write_clips(folder: Path, count: int, seed: int, frames: int = 17, size: int = 128) -> Shards:
-    """Render training clips into shards."""
-    return write(folder, clips(count, seed, frames, size), FPS)
 
 
 _THING = {"kind": KINDS, "color": COLORS, "size": SIZES, "motion": MOTIONS}

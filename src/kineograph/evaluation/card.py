@@ -64,12 +64,14 @@ def _training(facts: Facts | None) -> str:
         for s in facts.stages
     ]
     stages = table(("stage", "minutes", "steps", "clips a second", "at the end"), rows) if rows else ""
+    before = f"\nIt went on from `{facts.init}`, whose stages come first; the rest is of what followed."
     return f"""## What it learnt from
 
 Clips of this project's rendered world, drawn from seed {facts.seed}, with captions by its grammar.
 {facts.clips:,} of them were kept as pixels, {facts.latents:,} in all as latents.
 There is no recorded footage, no person and nothing of anybody else's among them.
-It was trained by the preset `{facts.preset}` on {facts.machine}.
+It was trained by the preset `{facts.preset}` on {facts.machine}.{before if facts.init else ""}
+Its stages took {facts.minutes:.1f} minutes in all.
 
 {stages}""".rstrip()
 

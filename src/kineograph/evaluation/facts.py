@@ -1,6 +1,6 @@
 """Facts of a model's training, kept beside its weights as `training.json`, from which its card is written.
 
-{"preset": "playground", "clips": 4096, "latents": 40960, "seed": 1, "machine": "2 cores of …",
+{"preset": "playground", "clips": 4096, "latents": 40960, "seed": 1, "machine": "2 cores of …", "init": "",
  "stages": [{"name": "tokenizer", "minutes": 28.0, "steps": 2100, "clips_per_second": 10.0,
              "metric": "psnr", "curve": [[0, -3.3], …, [2099, 31.2]]}, …]}
 """
@@ -8,23 +8,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kineograph.config import from_dict
-from kineograph.errors import ModelError, RequestError, TrainingError
+from kineograph.errors import ModelError, RequestError
 
 FILE = "training.json"
 POINTS = 60  # of a learning curve
+CONTINUED = ", continued"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run. `curve` holds (step, value) points of `metric`, means over the steps around them."""
+    """One training run. `curve` holds (step, value) points of `metric`, means over the steps around them.
+
+    A step on crops counts as the whole clips that have as many pixels.
+    """
 
     name: str
     minutes: float
@@ -39,7 +43,8 @@ class Facts:
     """How a model was trained on the rendered world.
 
     `clips` were drawn from `seed` and kept as pixels; `latents`, these among them, is how many there were in
-    all. `machine` says in words where it was.
+    all. `machine` says in words where it was. If it went on from a model `init`, the stages of that one's
+    training come first, and all else is of the last training.
     """
 
     preset: str
@@ -48,11 +53,27 @@ class Facts:
     seed: int
     machine: str
     stages: tuple[Stage, ...] = ()
+    init: str = ""
+
+    @property
+    def minutes(self) -> float:
+        """Of all stages."""
+        return sum(stage.minutes for stage in self.stages)
+
+
+def continued(init: str, earlier: Facts, later: Facts) -> Facts:
+    """The facts of a training that went on from the model `init`: its earlier stages first, those of their
+    names "continued"."""
+    names = {stage.name.removesuffix(CONTINUED) for stage in earlier.stages}
+    stages = [replace(s, name=s.name + CONTINUED) if s.name in names else s for s in later.stages]
+    return replace(later, stages=(*earlier.stages, *stages), init=init)
 
 
 def write(folder: Path, facts: Facts) -> None:
-    """Put the facts beside the model in `folder`."""
-    (folder / FILE).write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+    """Put the facts beside the model in `folder`, whole or not at all."""
+    aside = folder / f".{FILE}.part"
+    aside.write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+    aside.replace(folder / FILE)
 
 
 def read(folder: Path) -> Facts | None:
@@ -71,16 +92,9 @@ def read(folder: Path) -> Facts | None:
         raise ModelError(f"'{path}' is damaged: get the model again or delete this file.") from error
 
 
-def stage_of(name: str, log: Path, batch: int, metric: str) -> Stage:
-    """A stage of `batch` clips a step from its log: lines of JSON with `step`, `seconds` and metrics.
-
-    Raises:
-        TrainingError: the log is empty or lacks the metric.
-    """
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    if not lines or metric not in lines[-1]:
-        raise TrainingError(f"'{log}' holds no {metric}: give the log of a training that has begun.")
-    seconds, steps = lines[-1]["seconds"], lines[-1]["step"] + 1
+def stage_of(name: str, lines: Sequence[Mapping[str, float]], batch: int, metric: str) -> Stage:
+    """A stage of `batch` clips a step from the lines of its log, which have `step`, `seconds` and metrics."""
+    seconds, steps = lines[-1]["seconds"], int(lines[-1]["step"]) + 1
     curve = _thinned([line["step"] for line in lines], [line[metric] for line in lines])
     rate = round(steps * batch / max(seconds, 1e-9), 1)
     return Stage(name, round(seconds / 60, 1), steps, rate, metric, curve)

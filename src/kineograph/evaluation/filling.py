@@ -14,15 +14,8 @@ from types import MappingProxyType
 import numpy as np
 from einops import rearrange
 
-from kineograph.canvas import (
-    Canvas,
-    Mask,
-    continue_canvas,
-    inpainting_canvas,
-    interpolation_canvas,
-    keyframes_canvas,
-    precede_canvas,
-)
+from kineograph import canvas as builders
+from kineograph.canvas import Canvas, Mask
 from kineograph.evaluation.adherence import SEED, captions_of
 from kineograph.evaluation.figures import Figure, Values, bootstrap, share
 from kineograph.evaluation.making import draw, fill, rebuild
@@ -40,32 +33,32 @@ BOX = (0.25, 0.75)  # from where to where in height and width there is a hole
 
 def _prediction(prompt: str, clip: Video) -> Canvas:
     past = (len(clip) + 1) // 2
-    return continue_canvas(prompt, Video(clip.frames[:past], clip.fps), len(clip) - past)
+    return builders.continue_canvas(prompt, Video(clip.frames[:past], clip.fps), len(clip) - past)
 
 
 def _precede(prompt: str, clip: Video) -> Canvas:
     added = len(clip) // 2
-    return precede_canvas(prompt, Video(clip.frames[added:], clip.fps), added)
+    return builders.precede_canvas(prompt, Video(clip.frames[added:], clip.fps), added)
 
 
 def _image(prompt: str, clip: Video) -> Canvas:
-    return keyframes_canvas(prompt, {0: clip.frames[0]}, frames=len(clip), fps=clip.fps)
+    return builders.keyframes_canvas(prompt, {0: clip.frames[0]}, frames=len(clip), fps=clip.fps)
 
 
 def _keyframes(prompt: str, clip: Video) -> Canvas:
     ends = {index: clip.frames[index] for index in (0, len(clip) - 1)}
-    return keyframes_canvas(prompt, ends, frames=len(clip), fps=clip.fps)
+    return builders.keyframes_canvas(prompt, ends, frames=len(clip), fps=clip.fps)
 
 
 def _interpolation(prompt: str, clip: Video) -> Canvas:
-    return interpolation_canvas(prompt, Video(clip.frames[::EVERY], clip.fps / EVERY), EVERY)
+    return builders.interpolation_canvas(prompt, Video(clip.frames[::EVERY], clip.fps / EVERY), EVERY)
 
 
 def _inpainting(prompt: str, clip: Video) -> Canvas:
     hole = np.zeros(clip.frames.shape[:3], bool)
     rows, columns = ([round(end * side) for end in BOX] for side in (clip.height, clip.width))
     hole[:, slice(*rows), slice(*columns)] = True
-    return inpainting_canvas(prompt, clip, hole)
+    return builders.inpainting_canvas(prompt, clip, hole)
 
 
 # Trivial rules: each unknown frame, or column, is a mixture of known ones

@@ -35,21 +35,23 @@ def open_folder(folder: Path) -> None:
 def write(report: Report, clips: Sequence[Video], prompts: Sequence[str], folder: Path) -> None:
     """Write the report and a sheet of `clips`, made from `prompts`; files of these names are replaced.
 
+    The figures come first, as they took longest, and the card last, as it shows the pictures.
+
     Raises:
         OutputError: one of them can't be written.
     """
-    mark.save_sheet(clips, prompts, COLUMNS, _sheet_claim(report.spec), folder / SHEET)
+    _write_text(folder / FIGURES, report.to_json() + "\n")
+    mark.save_sheet(clips, prompts, COLUMNS, sheet_claim(report.spec), folder / SHEET)
     pictures = [SHEET]
     if report.facts is not None and report.facts.stages and find_spec("matplotlib"):
         with replacing(folder / CURVES) as part:
             plot_curves(report.facts, part)
         pictures.append(CURVES)
-    _write_text(folder / FIGURES, report.to_json() + "\n")
     _write_text(folder / CARD, card(report, pictures))
 
 
-def _sheet_claim(spec: Spec) -> Claim:
-    """Of clips of several prompts and seeds, so that neither is claimed."""
+def sheet_claim(spec: Spec) -> Claim:
+    """The claim of a sheet of clips that a model made from several prompts, of which none is named."""
     generator = f"kineograph {kineograph.__version__}"
     return Claim(generator, GENERATED, model=spec.name, weights_hash=spec.weights_hash)
 

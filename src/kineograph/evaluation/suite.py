@@ -14,6 +14,7 @@ import kineograph
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
+from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS, Filling, fill_task, footage, reconstruction
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
@@ -52,7 +53,7 @@ class Progress:
 def evaluate(
     model: Model, folder: Path, clips: int = CLIPS, batch: int = BATCH
 ) -> Iterator[Progress | Report]:
-    """Measure all that can be measured of a model; the last item is the `Report`.
+    """Measure all that can be measured of a model; the last item is the `Report`. Refuses at the call.
 
     Args:
         model: what to evaluate, at its own setting.
@@ -63,8 +64,13 @@ def evaluate(
     Raises:
         ModelError: its `training.json` is damaged.
     """
+    return _measure(model, folder, training_facts.read(folder), clips, batch)
+
+
+def _measure(
+    model: Model, folder: Path, facts: Facts | None, clips: int, batch: int
+) -> Iterator[Progress | Report]:
     started = time.monotonic()
-    facts = training_facts.read(folder)
     tasks = [name for name in TASKS if name in model.spec.abilities]
     cells = CELLS if "text" in model.spec.abilities else ()
     filled, rendered = min(clips, MOST_FILLED), facts.clips if facts and cells else 0

@@ -66,11 +66,13 @@ def explaining(path: Path) -> Iterator[None]:
 
 def _check_vacant(path: Path, folder: bool) -> None:
     """Find before the work what the renaming would find after it."""
+    with suppress(FileNotFoundError):
+        path.lstat()  # a name that no file may have raises
     if path.is_dir() and not folder:
         raise IsADirectoryError(errno.EISDIR, "folder")
     if path.is_dir() and any(path.iterdir()):
         raise OSError(errno.ENOTEMPTY, "folder")
-    if folder and path.is_file():
+    if folder and path.exists() and not path.is_dir():
         raise OutputError(f"{path.name!r} can't be written, a file stands there: choose another name.")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
 from math import isfinite
 
 import numpy as np
 
 from kineograph.errors import RequestError
 from kineograph.media.sandbox import decoding
-from kineograph.media.wire import LIMITS, Limits, Task
+from kineograph.media.wire import LIMITS, Limits, Probe, Task
 from kineograph.video import Frames, Video
 
 
@@ -33,14 +36,33 @@ def read_video(
     Raises MediaError if the file can't be read, is damaged, cut short or beyond `limits`, or ends before
     `start`; RequestError for a number out of range.
     """
+    pixels = bytearray()  # grows in place, so that a long clip is never held twice
+    with reading(path, max_frames=max_frames, start=start, fps=fps, limits=limits) as (found, frames):
+        for frame in frames:
+            pixels += frame.data
+    shape = (-1, found.height, found.width, 3)
+    return Video(np.frombuffer(pixels, np.uint8).reshape(shape), fps or found.fps)
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str],
+    *,
+    max_frames: int | None = None,
+    start: float = 0.0,
+    fps: float | None = None,
+    limits: Limits = LIMITS,
+) -> Iterator[tuple[Probe, Iterator[Frames]]]:
+    """What the file holds, and the frames (H, W, 3) of `read_video` one by one, in constant memory.
+
+    The frames end with the with block. Raises as `read_video`, also while they come.
+    """
     check_wish(max_frames, start, fps, limits)
     task = Task(frames=True, start=start, fps=fps, max_frames=max_frames, limits=limits)
-    pixels = bytearray()  # grows in place, so that a long clip is never held twice
     with decoding(path, task) as child:
-        for repeats, frame in child.runs():
-            pixels += frame if repeats == 1 else frame * repeats
-    shape = (-1, child.probe.height, child.probe.width, 3)
-    return Video(np.frombuffer(pixels, np.uint8).reshape(shape), fps or child.probe.fps)
+        shape = (child.probe.height, child.probe.width, 3)
+        images = ((np.frombuffer(pixels, np.uint8).reshape(shape), count) for count, pixels in child.runs())
+        yield child.probe, (frame for image, count in images for frame in repeat(image, count))
 
 
 def read_image(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> Frames:

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from threading import Timer
-from typing import BinaryIO
 
 from kineograph.errors import MediaError
 from kineograph.media.formats import HEAD_BYTES, Format, sniff
@@ -121,7 +121,7 @@ def decoding(path: str | os.PathLike[str], task: Task) -> Iterator[Child]:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], limits: Limits) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike[str], limits: Limits) -> Iterator[FileIO]:
     """The regular file `path`, not empty and not too large, at its first byte."""
     try:
         file = open(path, "rb", buffering=0, opener=open_at_once)  # noqa: SIM115
@@ -154,18 +154,21 @@ def check_file(status: os.stat_result, limits: Limits) -> None:
         raise Unreadable(f"is too large, {size:.3g} GB: cut it to at most {most:.3g} GB.")
 
 
-def start(file: BinaryIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
+def start(file: FileIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
     """The child, with this process's modules within reach, but not the working directory's (-P)."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(PACKAGES)]),
         "OPENBLAS_NUM_THREADS": "1",  # threads would take address space
         "OMP_NUM_THREADS": "1",
     }
-    return subprocess.Popen(  # noqa: S603 - a fixed command, no shell
-        [sys.executable, "-P", "-s", "-m", WORKER, form.name, task.to_json()],
-        stdin=file,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        pipesize=PIPE_BYTES,
-    )
+    try:
+        return subprocess.Popen(  # noqa: S603 - a fixed command, no shell
+            [sys.executable, "-P", "-s", "-m", WORKER, form.name, task.to_json()],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            pipesize=PIPE_BYTES,
+        )
+    except OSError as error:
+        raise Unreadable(f"is not read, no decoding process can be started ({error.strerror}).") from error

@@ -3,7 +3,7 @@
 A clip is made a window of 17 frames at a time. Within a window every latent frame has its own noise level:
 groups of frames that are wholly known, with all of their past, enter as clean latents; everything else that
 is known enters as masked pixels. Longer clips roll on: the next window starts 8 frames later, its beginning
-known.
+known; what precedes footage is made from its end to its beginning.
 
     B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
     Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
@@ -38,6 +38,7 @@ from kineograph.models.tokenizer import (
 )
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Noise
+from kineograph.sampling.rollout import Span, spans_of
 from kineograph.sampling.schedules import times
 from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import SOLVERS, evaluations
@@ -217,29 +218,19 @@ def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """Encoded captions (B, L, D), with and without prompt, and the canvases cut into windows.
-
-    frames (B, T, 3, H, W) in [-1, 1] and known (B, T, H, W) cover whole windows at the native size; `length`,
-    `height` and `width` are what was asked for.
-    """
+    """Encoded captions (B, L, D), with and without prompt, and the canvases, read a window at a time."""
 
     caption: Tensor
     nothing: Tensor
-    frames: Tensor
-    known: Tensor
-    length: int
-    height: int
-    width: int
+    canvases: Sequence[Canvas]
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """One window (B, t, C, h, w): its first `skip` frames are out already, the next has index `start`."""
+    """One window (B, t, C, h, w), of which the frames of `span` are wanted at this height and width."""
 
     values: Tensor
-    start: int
-    skip: int
-    stop: int
+    span: Span
     height: int
     width: int
 
@@ -255,61 +246,63 @@ class Diffusion:
         self.vocabulary = Vocabulary(networks.config.words)
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
-        """Encode the prompts; pad the canvases to whole windows of the native size, as unknown."""
-        first = canvases[0]
-        frames, known = zip(*(self._padded(canvas) for canvas in canvases), strict=True)
-        return Conditions(
-            caption=self._encoded([canvas.prompt for canvas in canvases]),
-            nothing=self._encoded([""] * len(canvases)),
-            frames=to_signal(torch.from_numpy(np.stack(frames))).to(self.device),
-            known=torch.from_numpy(np.stack(known)).to(self.device),
-            length=len(first),
-            height=first.height,
-            width=first.width,
-        )
+        """Encode the prompts."""
+        caption = self._encoded([canvas.prompt for canvas in canvases])
+        return Conditions(caption, self._encoded([""] * len(canvases)), canvases)
 
     @torch.inference_mode()
     def sample(
         self, conditions: Conditions, noises: Sequence[Noise], sampling: Sampling
     ) -> Iterator[Step | Latents]:
         """Window after window; those that are wholly known cost no network evaluation."""
-        frames, known = conditions.frames.clone(), conditions.known.clone()
-        spans = self._spans(frames.shape[1])
-        total = self._unknown_windows(known, spans) * evaluations(sampling.solver, sampling.steps)
+        first = conditions.canvases[0]
+        backwards = len(first) > self.spec.window and first.task == "precede"  # as of all in the batch
+        spans = spans_of(len(first), self.spec.window, CONTEXT, backwards=backwards)
+        total = self._unknown(conditions.canvases, spans) * evaluations(sampling.solver, sampling.steps)
         done = 0
+        made: Tensor | None = None
+        held: list[Latents] = []
         for number, span in enumerate(spans):
-            drawn = self._drawn(noises, number)
-            solved = self._solve(conditions, frames[:, span], known[:, span], drawn, sampling)
+            frames, known = self._window(conditions.canvases, span.start)
+            if made is not None:
+                shared = slice(-CONTEXT, None) if backwards else slice(CONTEXT)
+                frames[:, shared], known[:, shared] = made, True
+            solved = self._solve(conditions, frames, known, self._drawn(noises, number), sampling)
             for evaluated, state in solved:
                 values = state
                 if evaluated:
                     yield Step(done + evaluated, total)
             done += evaluated
-            skip = CONTEXT if number else 0
-            stop = min(self.spec.window, conditions.length - span.start)
-            yield Latents(values, span.start + skip, skip, stop, conditions.height, conditions.width)
+            held.append(Latents(values, span, first.height, first.width))
+            if not backwards:
+                yield held.pop()
             if number + 1 < len(spans):
-                made = self._decoded(values)
-                frames[:, span] = torch.where(known[:, span, None], frames[:, span], made)
-                known[:, span] = True
+                made = torch.where(known[:, :, None], frames, self._decoded(values))
+                made = made[:, :CONTEXT] if backwards else made[:, -CONTEXT:]
+        yield from reversed(held)
 
     @torch.inference_mode()
     def decode(self, latents: Latents) -> list[Chunk]:
-        """Frames of the window that are not out yet, cropped to what was asked for."""
+        """The frames that the window adds, cropped to what was asked for."""
+        span = latents.span
+        wanted = slice(span.first - span.start, span.last - span.start)
         frames = to_frames(self._decoded(latents.values)).cpu().numpy()
-        wanted = frames[:, latents.skip : latents.stop, : latents.height, : latents.width]
-        return [Chunk(np.ascontiguousarray(clip), latents.start) for clip in wanted]
-
-    def _spans(self, length: int) -> list[slice]:
-        """The windows of `length` frames, each beginning with the last frames of the one before."""
-        window = self.spec.window
-        return [slice(s, s + window) for s in range(0, length - window + 1, window - CONTEXT)]
+        shown = frames[:, wanted, : latents.height, : latents.width]
+        return [Chunk(np.ascontiguousarray(clip), span.first) for clip in shown]
 
     @staticmethod
-    def _unknown_windows(known: Tensor, spans: Sequence[slice]) -> int:
+    def _unknown(canvases: Sequence[Canvas], spans: Sequence[Span]) -> int:
         """How many windows add frames that are not wholly known."""
-        added = [slice(span.start + (CONTEXT if n else 0), span.stop) for n, span in enumerate(spans)]
-        return sum(not bool(known[:, new].all()) for new in added)
+        added = [slice(span.first, span.last) for span in spans]
+        return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
+
+    def _window(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, 3, H, W) in [-1, 1] and mask (B, T, H, W) of a window."""
+        padded = [self._padded(canvas, start) for canvas in canvases]
+        frames, known = (
+            torch.from_numpy(np.stack(values)).to(self.device) for values in zip(*padded, strict=True)
+        )
+        return to_signal(frames), known
 
     def _solve(
         self, conditions: Conditions, frames: Tensor, known: Tensor, noise: Tensor, sampling: Sampling
@@ -374,21 +367,21 @@ class Diffusion:
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
 
-    def _padded(self, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
-        """Frames and mask in whole windows at the native size; edges are continued, later frames unknown."""
-        window, stride = self.spec.window, self.spec.window - CONTEXT
-        length = window + stride * max(0, -(-(len(canvas) - window) // stride))
+    def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""
+        stop = start + self.spec.window
+        inside = slice(max(0, start), stop)
+        around = (max(0, -start), max(0, stop - len(canvas)))
         beside = ((0, self.spec.height - canvas.height), (0, self.spec.width - canvas.width))
-        after = (0, length - len(canvas))
-        frames = np.pad(np.pad(canvas.frames, ((0, 0), *beside, (0, 0)), mode="edge"), (after, *[(0, 0)] * 3))
-        known = np.pad(np.pad(canvas.known, ((0, 0), *beside), mode="edge"), (after, (0, 0), (0, 0)))
-        return frames, known
+        frames = np.pad(canvas.frames[inside], ((0, 0), *beside, (0, 0)), mode="edge")
+        known = np.pad(canvas.known[inside], ((0, 0), *beside), mode="edge")
+        return np.pad(frames, (around, *[(0, 0)] * 3)), np.pad(known, (around, (0, 0), (0, 0)))
 
 
 # To and from a folder
 
 ABILITIES = frozenset({"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting"})
-DEFAULT_SAMPLING = Sampling(steps=24, guidance=4.0, solver="multistep")
+DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
 
 
 def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:

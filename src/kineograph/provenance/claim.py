@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import kineograph
 from kineograph.errors import MediaError, RequestError
+from kineograph.media.sandbox import opened
+from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.request import Keyframe, Request, box_of
 
 if TYPE_CHECKING:  # a record needs no torch
@@ -81,11 +83,20 @@ class Job:
             job = cls(request=request, **values)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RequestError("This is no job record; give the .job.json beside a clip.") from error
-        if not isinstance(job.salt, str) or not isinstance(job.inputs, dict):
-            raise RequestError(
-                "This job record is damaged: its salt or its inputs are not what they must be."
-            )
+        if not job._is_sane():
+            raise RequestError("This job record is damaged; give it as it was written.")
         return job
+
+    def _is_sane(self) -> bool:
+        """Whether all but the request, which is checked by itself, is what a record can hold."""
+        texts = (self.version, self.model, self.weights_hash, self.salt)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and self.salt.isascii()
+            and isinstance(self.inputs, dict)
+            and self.inputs.keys() == set(_paths(self.request))
+            and all(isinstance(known, str) for known in self.inputs.values())
+        )
 
     def check_inputs(self) -> None:
         """Make sure that the files are still those that the clip was made from.
@@ -102,15 +113,13 @@ class Job:
 def job_of(request: Request, spec: Spec, salt: str | None = None) -> Job:
     """The record of a request that `spec`'s model is to fill; a new salt unless one is given."""
     request = _absolute(request)
-    paths = [image.path for image in request.images]
-    paths += [path for path in (request.video, request.mask) if path is not None and not box_of(path)]
     return Job(
         request=request,
         version=kineograph.__version__,
         model=spec.name,
         weights_hash=spec.weights_hash,
         salt=salt or secrets.token_hex(16),
-        inputs={path: _hash_file(path) for path in paths},
+        inputs={path: _hash_file(path) for path in _paths(request)},
     )
 
 
@@ -145,9 +154,15 @@ def _absolute(request: Request) -> Request:
     return replace(request, images=images, video=video, mask=mask)
 
 
+def _paths(request: Request) -> list[str]:
+    """The files that the request names."""
+    paths = [image.path for image in request.images]
+    return paths + [path for path in (request.video, request.mask) if path is not None and not box_of(path)]
+
+
 def _hash_file(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with opened(path, LIMITS) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"{path} can't be read: {error.strerror}.") from error
+    except Unreadable as reason:
+        raise MediaError(f"{path!r} {reason}") from reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,8 @@ _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 def split(caption: str) -> list[str]:
-    """The lower-case words of a caption; punctuation only separates."""
-    return _WORD.findall(caption.casefold())
+    """The lower-case words of a caption; punctuation only separates, Unicode forms are one."""
+    return _WORD.findall(unicodedata.normalize("NFKC", caption).casefold())
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,15 @@ class Vocabulary:
         return len(self.words) + RESERVED
 
     def encode(self, caption: str, length: int) -> list[int]:
-        """`length` numbers: the caption's words, padded; words beyond `length` are dropped."""
+        """`length` numbers: the caption's words, padded; words beyond `length` are dropped, see `unread`."""
         numbers = [self._numbers.get(word, UNKNOWN) for word in split(caption)[:length]]
         return numbers + [PAD] * (length - len(numbers))
 
     def unknown(self, caption: str) -> list[str]:
         """The words of `caption` that are not in the vocabulary, in order, each once."""
         return list(dict.fromkeys(word for word in split(caption) if word not in self._numbers))
+
+
+def unread(caption: str, length: int) -> list[str]:
+    """The words that `Vocabulary.encode` drops, in order."""
+    return split(caption)[length:]

@@ -50,12 +50,15 @@ class Pictures:
         except ImportError:
             self.plot = False
             return Note("The loss is not plotted; for that, pip install 'kineograph[plots]'")
+        except OSError as error:
+            self.plot = False
+            return Note(f"The loss is not plotted: {error.strerror}")
 
     def _sheet(self, path: Path, average: nn.Module) -> Event:
         try:
             assert self.sheet is not None
             self.sheet(average, path)
             return Shown(path)
-        except (ImportError, KineographError) as error:
+        except (ImportError, OSError, KineographError) as error:
             self.sheet = None
             return Note(f"There are no contact sheets: {error}")

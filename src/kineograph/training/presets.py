@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kineograph import catalog
 from kineograph.errors import RequestError
@@ -18,9 +19,10 @@ WORLD = "world"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas.
+    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas to the flow.
 
-    Where pixels are learnt, most steps show crops of `crop` pixels instead, of more clips (0: never).
+    Where pixels are learnt, most steps show crops of `crop` pixels instead (0: never), of as many clips more
+    as keep the number of pixels: a step counts as `batch` clips all the same.
     """
 
     batch: int
@@ -52,14 +54,18 @@ def _flow_stage() -> Stage:
 class Recipe:
     """Everything that `kineo train` needs to make a diffusion model.
 
-    `data` is "world" (rendered clips) or a folder of clips, `init` a model to start from, "" for none.
-    Of the world, `clips` are kept as pixels for the tokenizer and for canvases, `latents` (at least as many)
-    as latents. `sheets` are the minutes from one contact sheet to the next, 0 for none.
+    `name` is the model's, `preset` what the recipe was made by. `data` is "world" (rendered clips) or a
+    folder of clips, `init` a model to start from, "" for none, and `init_hash` the hash of its weights, ""
+    until a run has loaded them. Of the world, `clips` are kept as pixels for the tokenizer and for canvases,
+    `latents` (at least as many) as latents. `sheets` are the minutes from one contact sheet to the next, 0
+    for none.
     """
 
     name: str
+    preset: str = ""
     data: str = WORLD
     init: str = ""
+    init_hash: str = ""
     clips: int = 4096
     latents: int = 24_576
     seed: int = 1
@@ -73,10 +79,12 @@ class Recipe:
 
     @property
     def stages(self) -> dict[str, Stage]:
-        """The stages by name, in their order."""
+        """The stages by name, in their order. What captions say is learnt by itself where they are the
+        world's and no model is there that knows them."""
+        text = {"text": self.text_stage} if self.data == WORLD and not self.init else {}
         return {
             "tokenizer": self.tokenizer_stage,
-            "text": self.text_stage,
+            **text,
             "flow": self.flow_stage,
             "decoder": self.decoder_stage,
         }
@@ -92,7 +100,7 @@ class Recipe:
 
 def playground() -> Recipe:
     """The shipped model, on two CPU cores: about 75 minutes from nothing."""
-    return Recipe("playground")
+    return Recipe("playground", preset="playground")
 
 
 def playground_gpu() -> Recipe:
@@ -100,6 +108,7 @@ def playground_gpu() -> Recipe:
     cpu = playground()
     return replace(
         cpu,
+        preset="playground-gpu",
         clips=16_384,
         latents=262_144,
         tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
@@ -114,6 +123,7 @@ def footage() -> Recipe:
     return replace(
         cpu,
         name="footage",
+        preset="footage",
         data="",
         init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
@@ -127,20 +137,23 @@ def _lasting(stage: Stage, minutes: float) -> Stage:
 
 
 def with_minutes(recipe: Recipe, minutes: float) -> Recipe:
-    """Share `minutes` out over the timed stages as the recipe does.
+    """Share `minutes` out over the stages as the recipe does. If they are fewer than its own, so are the
+    clips and latents, so that each is seen about as often and making them takes no larger share of the time.
 
     Raises:
         RequestError: `minutes` or the recipe's own are not a positive number.
     """
-    stages = (recipe.tokenizer_stage, recipe.flow_stage, recipe.decoder_stage)
-    own = sum(stage.train.minutes for stage in stages)
+    own = sum(stage.train.minutes for stage in recipe.stages.values())
     if not (0 < minutes < math.inf):
         raise RequestError(f"minutes must be a number above 0, not {minutes:g}.")
     if not (0 < own < math.inf):
         raise RequestError("The stages have no minutes to share out: set the length of each.")
     scale = minutes / own
-    tokenizer, flow, decoder = (_lasting(stage, stage.train.minutes * scale) for stage in stages)
-    return replace(recipe, tokenizer_stage=tokenizer, flow_stage=flow, decoder_stage=decoder)
+    lasting: dict[str, Any] = {
+        f"{name}_stage": _lasting(stage, stage.train.minutes * scale) for name, stage in recipe.stages.items()
+    }
+    clips, latents = (math.ceil(count * min(1.0, scale)) for count in (recipe.clips, recipe.latents))
+    return replace(recipe, clips=clips, latents=latents, **lasting)
 
 
 PRESETS: dict[str, Callable[[], Recipe]] = {

@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,14 +17,18 @@ import torch
 from kineograph import catalog
 from kineograph.config import from_dict
 from kineograph.errors import DataError, ModelError, RequestError
+from kineograph.evaluation import facts
+from kineograph.evaluation.facts import Facts
 from kineograph.models.diffusion import CONTEXT, Diffusion, DiffusionConfig, DiffusionNetworks
+from kineograph.models.family import Spec
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, latent_frames_of
 from kineograph.training.loop import TrainConfig
 from kineograph.training.presets import PRESETS, WORLD, Recipe, Stage
 
 RECIPE = "recipe.json"
 CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
-BEGUN_WITH = ("name", "data", "init", "clips", "latents", "seed", "tokenizer", "denoiser")
+BEGUN_WITH = ("preset", "data", "init", "init_hash", "clips", "latents", "seed", "tokenizer", "denoiser")
+PIXELS = ("tokenizer", "decoder")  # stages that learn pixels
 
 
 def named(preset: str) -> Recipe:
@@ -40,8 +44,17 @@ def named(preset: str) -> Recipe:
     raise RequestError(f"There is no preset {preset}; {hint}")
 
 
-def networks_of(model: str) -> DiffusionNetworks:
-    """The networks of a model by its name or from its folder, to train further.
+@dataclass(frozen=True)
+class Init:
+    """A model to start from; `facts` of its training are None where they aren't known."""
+
+    networks: DiffusionNetworks
+    spec: Spec
+    facts: Facts | None
+
+
+def init_of(model: str) -> Init:
+    """The model of that name or in that folder, to train further.
 
     Raises:
         ModelError: there is no such model, or it is of a family that no recipe trains.
@@ -49,7 +62,7 @@ def networks_of(model: str) -> DiffusionNetworks:
     found = catalog.load(model)
     if not isinstance(found, Diffusion):
         raise ModelError(f"{model} is of the family {found.spec.family}; start from a diffusion model.")
-    return found.networks.cpu().train()
+    return Init(found.networks.cpu().train(), found.spec, facts.read(catalog.folder_of(model)))
 
 
 def starting_from(recipe: Recipe, init: DiffusionConfig) -> Recipe:
@@ -71,8 +84,7 @@ def _resting(stage: Stage) -> Stage:
 
 
 def keep(recipe: Recipe, out: Path) -> None:
-    """Write the recipe into `out`."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the recipe into the folder `out`, whole or not at all."""
     aside = out / f".{RECIPE}.part"
     aside.write_text(json.dumps(asdict(recipe), indent=1))
     aside.replace(out / RECIPE)
@@ -85,11 +97,12 @@ def kept(out: Path) -> Recipe | None:
         DataError: it can't be read.
     """
     try:
-        return from_dict(Recipe, json.loads((out / RECIPE).read_text()))
+        recipe = from_dict(Recipe, json.loads((out / RECIPE).read_text()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RequestError) as error:
-        raise DataError(f"{out / RECIPE} can't be read: remove it to resume with the preset.") from error
+    except (OSError, ValueError, TypeError, AttributeError, RequestError) as error:
+        raise DataError(f"{out / RECIPE} is damaged: mend it, or begin again in another --out.") from error
+    return replace(recipe, preset=recipe.preset or recipe.name)  # presets were not kept at first
 
 
 def check_resumable(recipe: Recipe, begun: Recipe) -> None:
@@ -123,19 +136,26 @@ def check(recipe: Recipe) -> None:
         raise RequestError(f"The tokenizer and the denoiser don't fit together: {reason}.") from error
 
 
-def check_init(recipe: Recipe, init: DiffusionConfig) -> None:
-    """The networks of the model to start from must be those of the recipe.
+def check_init(recipe: Recipe, init: Init) -> None:
+    """The model to start from must have the recipe's networks and, where that is known, its hash of weights.
 
     Raises:
-        RequestError: they are not.
+        RequestError: it has not.
     """
-    if (recipe.tokenizer, recipe.denoiser) != (init.tokenizer, init.denoiser):
+    config = init.networks.config
+    if (recipe.tokenizer, recipe.denoiser) != (config.tokenizer, config.denoiser):
         raise RequestError("The model to start from has other networks: leave out settings of theirs.")
+    if recipe.init_hash not in ("", init.spec.weights_hash):
+        raise RequestError(
+            f"The model {recipe.init} has changed since this run began with it: bring it back as it was, "
+            "or give another --out."
+        )
 
 
 def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     frames, height, width = recipe.denoiser.grid
     yield recipe.clips >= 1, f"clips must be at least 1, not {recipe.clips}."
+    yield 0 <= recipe.seed < 2**63, f"seed must be from 0 to less than 2**63, not {recipe.seed}."
     yield 0 <= recipe.sheets < math.inf, f"sheets must be minutes, 0 for none, not {recipe.sheets:g}."
     least = latent_frames_of(CONTEXT + 1)
     yield frames >= least, f"denoiser.grid must begin with at least {least} latent frames, not {frames}."
@@ -143,13 +163,17 @@ def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         min(recipe.denoiser.depth, recipe.denoiser.width, height) >= 1,
         "denoiser.width, depth and grid must be above 0.",
     )
+    depths = (*recipe.tokenizer.encoder_depths, *recipe.tokenizer.decoder_depths)
+    yield min(depths) >= 0, "tokenizer.encoder_depths and decoder_depths must be 0 or more."
     yield height == width, f"denoiser.grid must be square, not {height} by {width} cells."
     for name, stage in recipe.stages.items():
         yield stage.batch >= 1, f"{name}_stage.batch must be at least 1, not {stage.batch}."
         fits = 0 <= stage.canvas < stage.batch
         yield fits, f"{name}_stage.canvas must be from 0 to less than the batch, not {stage.canvas}."
+        yield stage.canvas == 0 or name == "flow", f"{name}_stage.canvas must be 0: only the flow has any."
         whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
         yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
+        yield stage.crop == 0 or name in PIXELS, f"{name}_stage.crop must be 0: it learns no pixels."
         yield from _train_rules(f"{name}_stage.train", stage.train)
 
 
@@ -160,6 +184,10 @@ def _train_rules(name: str, train: TrainConfig) -> Iterator[tuple[bool, str]]:
     yield train.checkpoint_every >= 1, f"{name}.checkpoint_every must be at least 1 step."
     yield 0 <= train.ema < 1, f"{name}.ema must be from 0 to less than 1, not {train.ema:g}."
     yield 0 < optim.rate < math.inf, f"{name}.optim.rate must be above 0, not {optim.rate:g}."
+    steady = all(0 <= beta < 1 for beta in optim.betas)
+    yield steady, f"{name}.optim.betas must be from 0 to less than 1, not {optim.betas}."
+    decays = 0 <= optim.weight_decay < math.inf
+    yield decays, f"{name}.optim.weight_decay must be 0 or more, not {optim.weight_decay:g}."
     yield 0 <= optim.cooldown <= 1, f"{name}.optim.cooldown must be from 0 to 1, not {optim.cooldown:g}."
     yield optim.warmup >= 0, f"{name}.optim.warmup must be 0 steps or more, not {optim.warmup}."
     yield optim.clip > 0, f"{name}.optim.clip must be above 0, not {optim.clip:g}."

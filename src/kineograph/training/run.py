@@ -1,6 +1,6 @@
 """A recipe from clips to a model in a folder, stage by stage; a stage that is done is not done again.
 
-OUT/recipe.json                      what it is a run of
+OUT/recipe.json  .lock               what it is a run of; held while one is at work
 OUT/clips  latents                   shards
 OUT/tokenizer  text  flow  decoder   checkpoints, logs, the loss as a curve
 OUT/sheets                           what the stages make, in pictures
@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 from typing import TypeVar
 
 import torch
@@ -24,14 +25,15 @@ from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, FieldBatches, Parts, Shards, writing
 from kineograph.errors import RequestError
 from kineograph.evaluation import cost, facts
+from kineograph.evaluation.facts import Facts
+from kineograph.lock import locked
 from kineograph.models import diffusion
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.text.pretrain import AttributeObjective
 from kineograph.text.vocabulary import RESERVED, Vocabulary, split
-from kineograph.training import recipes
+from kineograph.training import log, recipes
 from kineograph.training.events import Event, Finished, Note, Prepared, Shown, Stepped
-from kineograph.training.log import LOG
 from kineograph.training.loop import Data, Objective, Trainable, Trainer
 from kineograph.training.pictures import Pictures
 from kineograph.training.presets import WORLD, Recipe, Stage
@@ -42,6 +44,8 @@ __all__ = ["Event", "Finished", "Learner", "Note", "Prepared", "Run", "Shown", "
 
 T = TypeVar("T")
 SHOWN_CLIPS, SHOWN_SAMPLES = 3, 4  # rows of a contact sheet
+SHOWN_LETTERS = 200  # of a caption
+CARD_FIGURES = {"tokenizer": "psnr", "text": "right", "flow": "loss", "decoder": "psnr"}  # shown as curves
 
 
 @dataclass
@@ -53,73 +57,85 @@ class Learner:
     hot: list[nn.Module]
 
 
-CARD_FIGURES = {"tokenizer": "psnr", "text": "right", "flow": "loss", "decoder": "psnr"}  # shown as curves
-
-
 class Run:
     """One recipe in one folder, on one device.
 
     Args:
         recipe: what to make.
         out: the folder, in which a run is continued if it is there.
-        clips: shards to train on instead of what the recipe names.
-        init: networks to start from instead of the model that the recipe names.
 
     Raises:
         RequestError: the recipe can't be followed.
         DataError, ModelError: what the recipe names is not there.
     """
 
-    def __init__(
-        self, recipe: Recipe, out: Path, *, clips: Shards | None = None, init: DiffusionNetworks | None = None
-    ) -> None:
+    def __init__(self, recipe: Recipe, out: Path) -> None:
         recipes.check(recipe)
-        self.recipe, self.out, self.own = recipe, out, clips
-        self.on_world = clips is None and recipe.data == WORLD
-        self.init = recipes.networks_of(recipe.init) if init is None and recipe.init else init
+        self.recipe, self.out = recipe, out
+        self.on_world = recipe.data == WORLD
+        self.init = recipes.init_of(recipe.init) if recipe.init else None
         if self.init is not None:
-            recipes.check_init(recipe, self.init.config)
+            recipes.check_init(recipe, self.init)
+            self.recipe = replace(recipe, init_hash=self.init.spec.weights_hash)
         self.folder = self._folder()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def events(self) -> Generator[Event, None, None]:
-        """Do what is not done yet, telling of every step. Closing the iterator keeps what was learnt."""
-        recipes.keep(self.recipe, self.out)
+        """Do what is not done yet, telling of every step. Closing the iterator keeps what was learnt.
+
+        Raises:
+            RequestError: another run is at work in the folder.
+            DataError: no clip can be read, or what lies in the folder is damaged.
+            TrainingError: a loss is not finite, or no checkpoint can be read.
+            OSError: the folder can't be written to.
+        """
+        with locked(self.out, "training"):
+            recipes.keep(self.recipe, self.out)
+            yield from self._followed()
+
+    def _followed(self) -> Iterator[Event]:
+        """From clips to the model, stage by stage."""
         clips = yield from self._clips()
         networks = self._networks(clips)
         yield from _long_captions(clips, networks.config.text_length)
         yield from self._train_tokenizer(networks.tokenizer, clips)
         encoded = yield from self._latents(networks.tokenizer, clips)
-        if self.on_world and self.init is None:
+        if "text" in self.recipe.stages:
             yield from self._train_text(networks)
         networks.tokenizer.requires_grad_(False)
         yield from self._train_flow(networks, encoded, clips)
         yield from self._train_decoder(networks.tokenizer, clips)
         folder = self.out / "model"
         diffusion.save(folder, networks, diffusion.spec_of(self.recipe.name, networks.config))
-        if self.on_world:
-            facts.write(folder, self._facts())
-        yield Finished(folder, clips.captions[0])
+        if (known := self._facts()) is not None:
+            facts.write(folder, known)
+        yield Finished(folder, shorten(clips.captions[0], SHOWN_LETTERS, placeholder=""))
 
-    def _facts(self) -> facts.Facts:
-        """What the card tells of this training; stages that rested are left out."""
+    def _facts(self) -> Facts | None:
+        """What the card tells of this training, and of that of the model it started from; stages that rested
+        are left out. None where not all of it was on the world, or some of it isn't known."""
+        if not self.on_world or (self.init and self.init.facts is None):
+            return None
         recipe = self.recipe
-        logs = {name: self.out / name / LOG for name in CARD_FIGURES}
         stages = [
-            facts.stage_of(name, log, recipe.stages[name].batch, CARD_FIGURES[name])
-            for name, log in logs.items()
-            if log.exists()
+            facts.stage_of(name, lines, stage.batch, CARD_FIGURES[name])
+            for name, stage in recipe.stages.items()
+            if (lines := log.read(self.out / name))
         ]
         on = cost.machine()
         machine = f"{on.cores} cores of {on.processor}, {on.precision}, torch {on.torch}"
-        return facts.Facts(recipe.name, recipe.clips, recipe.latents, recipe.seed, machine, tuple(stages))
+        preset = recipe.preset or recipe.name
+        known = Facts(preset, recipe.clips, recipe.latents, recipe.seed, machine, tuple(stages))
+        if self.init and self.init.facts:
+            return facts.continued(self.init.spec.name, self.init.facts, known)
+        return known
 
     # Data
 
     def _folder(self) -> Folder | None:
         """The clips of somebody's own that have to be read first."""
         recipe = self.recipe
-        if self.own is not None or self.on_world or (self.out / "clips" / INDEX).exists():
+        if self.on_world or (self.out / "clips" / INDEX).exists():
             return None
         if not recipe.data:
             raise RequestError(f"The recipe {recipe.name} learns from your own clips: give their folder.")
@@ -127,8 +143,6 @@ class Run:
 
     def _clips(self) -> Generator[Event, None, Shards]:
         recipe, out = self.recipe, self.out / "clips"
-        if self.own is not None:
-            return self.own
         if self.folder is not None:
             yield from _written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
             for note in self.folder.notes():
@@ -151,7 +165,7 @@ class Run:
     def _networks(self, clips: Shards) -> DiffusionNetworks:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        likeness = self.init.config if self.init else DiffusionConfig(())
+        likeness = self.init.networks.config if self.init else DiffusionConfig(())
         networks = DiffusionNetworks(
             replace(
                 likeness,
@@ -162,12 +176,12 @@ class Run:
             )
         )
         if self.init is not None:
-            _take_over(networks, self.init)
+            _take_over(networks, self.init.networks)
         return networks.to(self.device)
 
     def _words(self, clips: Shards) -> tuple[str, ...]:
         own = words() if self.on_world else Vocabulary.of(clips.captions).words
-        known = self.init.config.words if self.init else ()
+        known = self.init.networks.config.words if self.init else ()
         return tuple(sorted({*own, *known}))
 
     # Stages
@@ -242,7 +256,8 @@ def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | No
 def _long_captions(clips: Shards, length: int) -> Iterator[Event]:
     long = [caption for caption in dict.fromkeys(clips.captions) if len(split(caption)) > length]
     if long:
-        yield Note(f"Captions are read up to word {length}; longer are {len(long)}, such as: {long[0]}")
+        such = shorten(long[0], SHOWN_LETTERS, placeholder=" …")
+        yield Note(f"Captions are read up to word {length}; longer are {len(long)}, such as: {such}")
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

@@ -297,7 +297,7 @@ def backdrop(ground: str, time: str, variant: int, height: int, width: int) -> T
     hills = hills + 0.35 * (_flat(light.haze) - hills)
     picture = _over(picture, hills, place.below(HORIZON - GROUND_PAINT[ground].hills(place)))
     cover = place.below(torch.full_like(place.x, HORIZON))
-    picture = picture + cover[..., None] * (lit_ground(place, ground, time) - picture)
+    picture = _over(picture, lit_ground(place, ground, time), cover)
     return (picture + 0.5).clamp(0, 255).to(torch.uint8)
 
 

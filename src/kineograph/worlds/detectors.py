@@ -38,6 +38,7 @@ LEAST_GAIN = 0.004  # squared error per pixel that a thing must explain where it
 LEAST_SHARE = 0.1  # and of the squared error that the backdrop leaves there
 LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found before
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
+TAKEN = 0.03  # cover by a thing from which on a pixel is no longer searched
 WAVE = 0.6  # the most that waves cover
 STILL = 0.02  # root mean square deviation from the mean place, in fractions of the shorter side
 FACINGS = (1.0, -1.0)
@@ -122,7 +123,7 @@ def _detect(clip: Tensor, fps: float) -> Detection:
     things: list[DetectedThing] = []
     while len(things) < MOST_THINGS and (sighting := _search(view, weight)):
         things.append(_thing(view, sighting, fps))
-        weight = weight * (sighting.cover < 0.03)
+        weight = weight * (sighting.cover < TAKEN)
     return Detection(tuple(things), view.ground, view.time)
 
 

@@ -76,7 +76,7 @@ def _blend(pixels: Tensor, index: Tensor, cover: Tensor, color: Tensor) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class Drawing:
     """The clips of one chunk, drawn into in place; without truth, `segmentation` and `depth` are empty."""
 
     frames: Tensor
@@ -92,21 +92,21 @@ class Canvas:
         return len(self.segmentation) > 0
 
 
-def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, canvas: Canvas) -> None:
+def _fill_backdrop(scenes: Sequence[Scene], t: Tensor, drawing: Drawing) -> None:
     if all(scene.in_small_world for scene in scenes):
-        _fill_plain(scenes, t, canvas.frames)
+        _fill_plain(scenes, t, drawing.frames)
     else:
         plain = [n for n, scene in enumerate(scenes) if scene.in_small_world]
         if plain:
-            frames = canvas.frames[plain]
+            frames = drawing.frames[plain]
             _fill_plain([scenes[n] for n in plain], t, frames)
-            canvas.frames[plain] = frames
-        scenery.fill(scenes, t, canvas.frames)
-    if canvas.truth:
-        canvas.segmentation.zero_()
-        canvas.depth[:] = backdrop.ground_depth(canvas.size[0])[:, None]
-        for n, rows in scenery.rows_seen(scenes, t, canvas.size[0]):
-            canvas.depth[n] = backdrop.depth_at(rows)[..., None]
+            drawing.frames[plain] = frames
+        scenery.fill(scenes, t, drawing.frames)
+    if drawing.truth:
+        drawing.segmentation.zero_()
+        drawing.depth[:] = backdrop.ground_depth(drawing.size[0])[:, None]
+        for n, rows in scenery.rows_seen(scenes, t, drawing.size[0]):
+            drawing.depth[n] = backdrop.depth_at(rows)[..., None]
 
 
 def _fill_plain(scenes: Sequence[Scene], t: Tensor, frames: Tensor) -> None:
@@ -132,9 +132,9 @@ def _run_waves(scenes: Sequence[Scene], t: Tensor, frames: Tensor) -> None:
     frames[clips, :, top:] = rearrange(waves, "n t c h w -> n t h w c")
 
 
-def _throw_shadow(group: Actors, canvas: Canvas) -> None:
+def _throw_shadow(group: Actors, drawing: Drawing) -> None:
     """A soft ellipse on the ground below each thing: smaller and paler the higher the thing flies."""
-    unit = min(canvas.size)
+    unit = min(drawing.size)
     size = EXTENTS[group.size] * unit
     lift = ((group.floor - group.centre[:, 1] - group.half[:, 1]) * (1 / unit)).clamp(0, 0.6)
     shrink, grown = (1 - 0.65 * lift) * group.scale, _grown(group)
@@ -142,11 +142,11 @@ def _throw_shadow(group: Actors, canvas: Canvas) -> None:
     at = torch.stack([group.centre[:, 0], group.floor], -1) + shift
     half_width = SHAPES[group.kind].half_width * size * grown
     reach = (math.ceil(1.24 * half_width) + 1, math.ceil(0.25 * size * grown) + 1)
-    place = _blocks(group, window(group.frame, at, reach, *canvas.size), at, canvas)
+    place = _blocks(group, window(group.frame, at, reach, *drawing.size), at, drawing)
     x = place.x / (1.12 * (1 - 0.65 * lift) * group.half[:, 0])[:, None, None]
     y = place.y / (0.24 * shrink * size)[:, None, None]
     cover = (1.6 * (1 - x * x - y * y)).clamp(0, 1) * (SHADOW * (1 - 1.1 * lift))[:, None, None]
-    _blend(canvas.frames, place.index, cover, torch.zeros(3, 1, 1, device=cover.device))
+    _blend(drawing.frames, place.index, cover, torch.zeros(3, 1, 1, device=cover.device))
 
 
 def _grown(group: Actors) -> float:
@@ -154,11 +154,11 @@ def _grown(group: Actors) -> float:
     return max(1.0, float(group.scale.max()))
 
 
-def _blocks(group: Actors, place: Window, at: Tensor, canvas: Canvas) -> Window:
+def _blocks(group: Actors, place: Window, at: Tensor, drawing: Drawing) -> Window:
     """The window, snapped to the squares that a coarse style is made of."""
     if not (blocks := STYLES[group.style].blocks):
         return place
-    unit, at = min(canvas.size), at[:, :, None]
+    unit, at = min(drawing.size), at[:, :, None]
     x = snap(place.x + at[:, :1], unit, blocks) - at[:, :1]
     y = snap(place.y + at[:, 1:], unit, blocks) - at[:, 1:]
     return Window(place.index, x, y)
@@ -178,12 +178,12 @@ def _paint(group: Actors, place: Window, size: float) -> Paint:
     return style.thing(paint, u, v, k)
 
 
-def _draw(group: Actors, light: Light, canvas: Canvas) -> None:
+def _draw(group: Actors, light: Light, drawing: Drawing) -> None:
     """Draw things in the light of their clips."""
-    shape, size = SHAPES[group.kind], EXTENTS[group.size] * min(canvas.size)
+    shape, size = SHAPES[group.kind], EXTENTS[group.size] * min(drawing.size)
     grown = size * _grown(group)
     reach = (math.ceil(1.1 * shape.half_width * grown) + 1, math.ceil(shape.half_height * grown) + 1)
-    place = _blocks(group, window(group.frame, group.centre, reach, *canvas.size), group.centre, canvas)
+    place = _blocks(group, window(group.frame, group.centre, reach, *drawing.size), group.centre, drawing)
     paint = _paint(group, place, size)
     tint = rearrange(light.tint[group.clip], "b c -> b c 1 1")
     palette = torch.tensor(list(PALETTE.values()), dtype=torch.float32, device=tint.device)
@@ -192,15 +192,15 @@ def _draw(group: Actors, light: Light, canvas: Canvas) -> None:
     if light.veil is not None and light.air is not None:
         veil = light.veil[group.clip, group.slot][:, None, None, None]
         color = color + veil * (light.air[group.clip][..., None, None] - color)
-    _blend(canvas.frames, place.index, paint.cover, color)
-    if canvas.truth:
-        _note(group, place.index, paint.cover >= 0.5, canvas)
+    _blend(drawing.frames, place.index, paint.cover, color)
+    if drawing.truth:
+        _note(group, place.index, paint.cover >= 0.5, drawing)
 
 
-def _note(group: Actors, index: Tensor, seen: Tensor, canvas: Canvas) -> None:
+def _note(group: Actors, index: Tensor, seen: Tensor, drawing: Drawing) -> None:
     """Write down which thing is seen where, and how far away."""
-    depth = backdrop.depth_at(group.line / canvas.size[0])
-    for truth, values in ((canvas.segmentation, group.slot + 1), (canvas.depth, depth)):
+    depth = backdrop.depth_at(group.line / drawing.size[0])
+    for truth, values in ((drawing.segmentation, group.slot + 1), (drawing.depth, depth)):
         truth.view(-1)[index[seen]] = values[:, None, None].expand_as(seen)[seen].to(truth.dtype)
 
 
@@ -226,17 +226,17 @@ def _light(scenes: Sequence[Scene], cast: Cast, height: int) -> Light:
     return Light(tint, weather.veil_at(cast.line / height) * weather.things[:, None], torch.stack(colors))
 
 
-def _draw_things(scenes: Sequence[Scene], cast: Cast, canvas: Canvas) -> None:
+def _draw_things(scenes: Sequence[Scene], cast: Cast, drawing: Drawing) -> None:
     """All shadows, then the things, the farther one of each clip first."""
-    light = _light(scenes, cast, canvas.size[0])
+    light = _light(scenes, cast, drawing.size[0])
     ranks = []
     for slot in cast.line.argsort(dim=1, stable=True).unbind(1):
         clips = torch.nonzero(cast.present.gather(1, slot[:, None]))[:, 0]
         ranks.append(list(actors(cast, clips, slot[clips])))
     for group in chain(*ranks):
-        _throw_shadow(group, canvas)
+        _throw_shadow(group, drawing)
     for group in chain(*ranks):
-        _draw(group, light, canvas)
+        _draw(group, light, drawing)
 
 
 def _boxes_and_tracks(cast: Cast, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -278,7 +278,7 @@ def render(
     the times of the frames. Raises RequestError for sizes or rates that can't be drawn.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 16 or frames < 1 or fps <= 0 or start < 0:
+    if min(height, width) < 16 or frames < 1 or not 0 < fps < math.inf or start < 0:
         raise RequestError(
             f"Can't render {frames} frames of {height}x{width} at {fps} fps from frame {start}: "
             "give at least 1 frame, 16 pixels a side, a positive rate and no start before 0."
@@ -294,15 +294,15 @@ def render(
 
 
 def _render_chunk(scenes: Sequence[Scene], t: Tensor, out: Rendered, part: slice, things: bool) -> None:
-    canvas = Canvas(out.frames[part], out.segmentation[part], out.depth[part])
-    height, width = canvas.size
+    drawing = Drawing(out.frames[part], out.segmentation[part], out.depth[part])
+    height, width = drawing.size
     players = cast(scenes, t, height, width, out.boxes.shape[2])
-    _fill_backdrop(scenes, t, canvas)
+    _fill_backdrop(scenes, t, drawing)
     if things:
-        _draw_things(scenes, players, canvas)
-    let_fall(scenes, t, canvas.frames)
+        _draw_things(scenes, players, drawing)
+    let_fall(scenes, t, drawing.frames)
     out.boxes[part], out.tracks[part] = _boxes_and_tracks(players, height, width)
     cameras = torch.tensor([CAMERAS.index(scene.camera) for scene in scenes], device=t.device)
     out.camera[part] = camera_path(cameras, t).float()
-    if canvas.truth:
+    if drawing.truth:
         out.joints[part] = joints(players) / torch.tensor([width, height], device=t.device)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from kineograph.config import from_dict
 from kineograph.errors import RequestError
 from kineograph.worlds import layout
 from kineograph.worlds.actions import ACTIONS
@@ -50,6 +53,9 @@ class Thing:
         for name, options in (("kind", FULL.kinds), ("color", FULL.colors), ("size", FULL.sizes)):
             _choose(name, getattr(self, name), options)
         _choose("motion", self.motion, FULL.motions)
+        for name, place in (("x", self.x), ("y", self.y)):
+            if not math.isfinite(place):
+                raise RequestError(f"{name} is {place}: give a place in fractions of the frame, such as 0.5.")
         if not 0 <= self.phase < 1:
             raise RequestError(f"phase is {self.phase}: give a number from 0 up to, but not including, 1.")
 
@@ -86,17 +92,16 @@ class Scene:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        values = {**asdict(self), "things": [asdict(thing) for thing in self.things]}
-        return {**values, "actions": list(self.actions)}
+        return asdict(self)
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> Scene:
-        """The inverse of `to_dict`; raises RequestError for what is missing, unknown or out of range."""
-        try:
-            things = tuple(Thing(**thing) for thing in values["things"])
-            return Scene(**{**values, "things": things, "actions": tuple(values.get("actions", ()))})
-        except (KeyError, TypeError) as error:
-            raise RequestError(f"This is not a scene ({error}): give what Scene.to_dict writes.") from error
+    def from_dict(values: Mapping[str, Any]) -> Scene:
+        """The inverse of `to_dict`.
+
+        Raises:
+            RequestError: a value is missing, unknown, of the wrong type or out of range.
+        """
+        return from_dict(Scene, values)
 
     @property
     def in_small_world(self) -> bool:

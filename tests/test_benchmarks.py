@@ -1,0 +1,135 @@
+"""The benchmarks: what is counted, how it is timed, and that the page holds what was measured."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import process, report, setup, side_by_side
+from benchmarks.__main__ import PARTS, main
+from benchmarks.report import Row
+from benchmarks.timing import QUICK, Effort, Measured, flops_of, in_turn, measure
+from kineograph.errors import OutputError
+from kineograph.models.layers import attend
+
+TWICE = Measured(seconds=2.0, runs=3, gemm=1e9, flops=5e8)
+
+
+# Counting and timing
+
+
+@settings(max_examples=10, deadline=None)
+@given(*[st.integers(1, 40)] * 3)
+def test_a_product_has_two_operations_a_term(rows, inner, columns):
+    one, other = torch.ones(rows, inner), torch.ones(inner, columns)
+    assert flops_of(lambda: one @ other) == 2 * rows * inner * columns
+
+
+def test_attention_is_counted_as_its_two_products():
+    q, k, v = torch.randn(3, 2, 8, 4, 16).unbind()
+    products = 2 * (2 * 2 * 4 * 8 * 8 * 16)
+    assert flops_of(lambda: attend(q, k, v)) == products
+    assert flops_of(lambda: F.scaled_dot_product_attention(q.mT, k.mT, v.mT)) > 0
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(0.0, 2), (1e9, 5)])
+def test_jobs_take_turns_after_a_first_round(seconds, runs):
+    order = []
+    jobs = {name: lambda name=name: order.append(name) for name in "ab"}
+    spent = in_turn(jobs, Effort(least=2, most=5, seconds=seconds, matrix=8))
+    assert order == ["a", "b"] * (1 + runs)
+    assert {name: len(times) for name, times in spent.items()} == {"a": runs, "b": runs}
+
+
+def test_the_yardstick_against_itself_is_about_one():
+    side = 256
+    a = torch.randn(side, side)
+    found = measure({"same": lambda: a @ a, "other": lambda: None}, QUICK, {"same": 2 * side**3})
+    assert found["same"].gemm == found["other"].gemm > 0
+    assert found["same"].share > 0
+    assert found["other"].share is None
+
+
+def test_speed_and_share_follow_from_the_seconds():
+    assert (TWICE.speed, TWICE.share) == (2.5e8, 0.25)
+
+
+def test_the_peak_of_a_process_is_its_own():
+    """Neither that of a large parent nor without that of what it runs."""
+    ballast = bytearray(b"1") * 300_000_000
+
+    def peak(code):
+        call = [sys.executable, process.__file__, sys.executable, "-c", code]
+        return float(subprocess.run(call, capture_output=True, check=True).stdout)  # noqa: S603
+
+    small, large = peak(""), peak("bytearray(b'1') * 100_000_000")
+    assert small < 100 < large < small + 150
+    del ballast
+
+
+# The page
+
+
+def test_the_page_and_json_hold_what_was_measured():
+    rows = [Row("quick", TWICE, 4, "clips", "a note", ratio=1.5), Row("slow", None, note="not installed")]
+    found, on = {"generating": rows}, report.conditions(QUICK)
+    page = report.page(found, {"generating": "About it."}, on, 0.5)
+    (line,) = [line for line in page.splitlines() if line.startswith("| quick")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["quick", "2.00 s", "2 clips/s", "0.2", "25%", "1.50", "3", "a note"]
+    assert "peak MB" not in page
+    assert "not installed" in page
+    assert "mean nothing" in page
+    first, second = json.loads(report.as_json(found, on, 0.5))["parts"]["generating"]
+    assert (first["rate"], first["share"], first["measured"]["seconds"]) == (2.0, 0.25, 2.0)
+    assert second["measured"] is None
+
+
+def test_every_part_says_what_it_is():
+    assert all(part.about for part in PARTS.values())
+
+
+# Side by side
+
+
+@pytest.mark.parametrize(
+    ("ratio", "share", "reached"), [(1.3, 0.1, True), (1.0, 0.7, True), (1.29, 0.69, False)]
+)
+def test_the_aim(ratio, share, reached):
+    assert side_by_side.reaches(Measured(1.0, 3, 1e9, share * 1e9), ratio) == reached
+
+
+def test_both_networks_do_as_much(tmp_path):
+    """Also at a size for which the width was not chosen by hand."""
+    pytest.importorskip("diffusers")
+    config = setup.quick(tmp_path).recipe.denoiser
+    networks = side_by_side.networks_alike(config)
+    assert len(networks) == 2
+    for backward in (False, True):
+        done = side_by_side.Pass(networks, config, 2, backward).flops.values()
+        assert max(done) <= (1 + side_by_side.ALIKE) * min(done)
+
+
+# The command
+
+
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):
+    with pytest.raises(OutputError):
+        main(quick=True, report=tmp_path / "none" / "page.md")
+
+
+@pytest.mark.slow
+def test_the_command_measures_every_part(tmp_path, capsys):
+    main(quick=True, json=tmp_path / "figures.json", report=tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert capsys.readouterr().out == page + "\n"
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert list(figures["parts"]) == list(PARTS)
+    assert all(row["measured"] or row["note"] for rows in figures["parts"].values() for row in rows)
+    assert {path.name for path in Path(tmp_path).iterdir()} == {"figures.json", "page.md"}
