@@ -8,8 +8,8 @@ from einops import rearrange
 from torch import Tensor
 
 from kineograph.worlds.backdrop import HORIZON
+from kineograph.worlds.renderer import SHADOW
 
-SHADOW = 0.42  # the most that shadows cover
 BELIEF = 0.6  # in shadows: in full, they would pass for the shaded side of a white thing on snow
 
 
