@@ -193,8 +193,8 @@ def test_scenes_are_read_back() -> None:
 
 @pytest.mark.slow
 def test_settings_are_read_back_in_98_of_100_clips_things_in_95_motions_in_90() -> None:
-    """A setting is all over the clip and always read. Things can be lost in the air: wherever one was missed or
-    invented, it was fog, snow or rain. A motion needs a whole path, which weather and a moving camera blur.
+    """A setting is all over the clip and always read. Wherever the count was wrong, there was fog, snow or rain
+    between: faint things pass for shadows. A motion asks for more: the whole path of every thing.
     """
     some = sample_scenes(200, 17, world=FULL)
     found = detect(render(some, size=64, truth=False).frames, world=FULL)
