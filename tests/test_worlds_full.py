@@ -194,7 +194,7 @@ def test_scenes_are_read_back() -> None:
 @pytest.mark.slow
 def test_settings_are_read_back_in_98_of_100_clips_things_in_95_motions_in_90() -> None:
     """A setting is all over the clip and always read. Of these clips, all whose count was wrong were in fog,
-    snow or rain. A motion asks for more than a look does: it was misread in eight where the things were found.
+    snow or rain. A motion asks for more than a look does: it was misread in eight with the right count.
     """
     some = sample_scenes(200, 17, world=FULL)
     found = detect(render(some, size=64, truth=False).frames, world=FULL)
