@@ -72,14 +72,14 @@ def trainer(out, config=CONFIG, bad=None):
 def train(out, touches=None, steps=STEPS):
     """Resume and train to the end, or until so many times a file has been touched: then die at once."""
     if touches is not None:
-        _die_after(touches, str(out))
+        die_after(touches, str(out))
     resumed = trainer(out, replace(CONFIG, steps=steps))
     resumed.resume()
     for _ in resumed.run():
         pass
 
 
-def _die_after(touches, out):
+def die_after(touches, out):
     left = touches
 
     def hook(event, arguments):

@@ -12,6 +12,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from kineograph.media.decode import read_video
+from kineograph.media.probe import LIMITS, Limits
+
 Array = NDArray[np.uint8]
 MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}  # H.273 number → (Kr, Kb)
 
@@ -43,6 +46,11 @@ def names(folder: Path) -> list[str]:
 def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+
+
+def read_image(path: Path, *, limits: Limits = LIMITS) -> Array:
+    """The first frame (H, W, 3) of an image or a video."""
+    return read_video(path, max_frames=1, limits=limits).frames[0]
 
 
 def psnr(one: Array, other: Array) -> float:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from killed import _die_after as die_after
+from killed import die_after
 from tiny_models import CAPTIONS, diffusion_networks, save_diffusion, shaken
 
 from kineograph.batch.folder import digest

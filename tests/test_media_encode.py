@@ -17,7 +17,7 @@ from PIL import Image
 
 from kineograph.errors import OutputError
 from kineograph.media.atomic import replacing
-from kineograph.media.decode import read_image, read_video
+from kineograph.media.decode import read_video
 from kineograph.media.encode import open_encoder, save_image
 from kineograph.media.probe import probe
 
@@ -117,7 +117,7 @@ def test_no_suffix_means_a_folder_of_images(name: str, tmp_path: Path) -> None:
         encoder.write(frames)
     folder = tmp_path / name
     assert clips.names(folder) == ["frame_00000.png", "frame_00001.png", "frame_00002.png"]
-    assert np.array_equal(read_image(folder / "frame_00002.png"), frames[2])
+    assert np.array_equal(clips.read_image(folder / "frame_00002.png"), frames[2])
     assert probe(folder / "frame_00001.png").metadata == TAGS
     assert clips.names(tmp_path) == [folder.name]
 
@@ -126,7 +126,7 @@ def test_no_suffix_means_a_folder_of_images(name: str, tmp_path: Path) -> None:
 def test_images_come_back_with_their_tags(name: str, fidelity: int, tmp_path: Path) -> None:
     picture = clips.moving(1, 31, 45)[0]
     save_image(tmp_path / name, picture, TAGS)
-    assert clips.psnr(read_image(tmp_path / name), picture) > fidelity
+    assert clips.psnr(clips.read_image(tmp_path / name), picture) > fidelity
     assert probe(tmp_path / name).metadata == TAGS
 
 

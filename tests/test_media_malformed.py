@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from kineograph.errors import MediaError
-from kineograph.media.decode import read_image, read_video, reading
+from kineograph.media.decode import read_video, reading
 from kineograph.media.probe import Limits, Probe, probe
 from kineograph.media.sandbox import Child
 from kineograph.media.wire import FRAME, HEAD, INFO, REPEATS, Task, Unreadable
@@ -137,7 +137,7 @@ NO_FILES = [
 @pytest.mark.parametrize(("make", "sentence"), NO_FILES)
 def test_what_is_no_file_is_refused(make: Callable[[Path], None], sentence: str, tmp_path: Path) -> None:
     make(tmp_path / "clip.mp4")
-    for read in (read_video, read_image, probe):
+    for read in (read_video, clips.read_image, probe):
         with pytest.raises(MediaError, match=f"^'clip.mp4' {sentence}"):
             read(tmp_path / "clip.mp4")
 
@@ -163,7 +163,7 @@ def png_of(width: int, height: int) -> bytes:
 def test_a_huge_claimed_size_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     (tmp_path / "big.png").write_bytes(png_of(60_000, 60_000))
     with pytest.raises(MediaError, match=r"60000x60000 .* megapixels"):
-        read_image(tmp_path / "big.png")
+        clips.read_image(tmp_path / "big.png")
     frame = np.zeros((1, 64, 64, 3), np.uint8)
     clips.write(tmp_path / "big.mkv", frame)
     with pytest.raises(MediaError, match=r"64x64 .* megapixels"):
@@ -195,9 +195,9 @@ def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
 def test_too_little_memory_or_time_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_of(8000, 8000))
     with pytest.raises(MediaError, match="needs more memory"):
-        read_image(tmp_path / "a.png", limits=Limits(memory_bytes=350 << 20))
+        clips.read_image(tmp_path / "a.png", limits=Limits(memory_bytes=350 << 20))
     with pytest.raises(MediaError, match="took more than 0 s"):
-        read_image(tmp_path / "a.png", limits=Limits(wall_seconds=0.0))
+        clips.read_image(tmp_path / "a.png", limits=Limits(wall_seconds=0.0))
 
 
 def test_a_codec_that_is_not_allowed_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The contract that every family of models keeps, shown with tiny models made on the spot."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -166,6 +167,7 @@ CONFIGS = {
     "of another version": lambda path: path.write_text(
         path.read_text().replace('"networks": {', '"networks": {"x": 1,')
     ),
+    "of no size": lambda path: path.write_text(re.sub(r'"heads": \d+', '"heads": 0', path.read_text())),
 }
 
 

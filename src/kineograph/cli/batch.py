@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from kineograph.cli.generate import _model, _size
+from kineograph.cli.generate import model_of, size_of
 from kineograph.cli.output import print_json, say
 from kineograph.errors import RequestError
 from kineograph.request import Request
@@ -92,12 +92,12 @@ def batch(
         Print the summary as a JSON object.
     """
     given = {
-        "model": _model(model) if model is not None else None,
+        "model": model_of(model) if model is not None else None,
         "fit": fit,
         "frames": frames,
         "seconds": seconds,
         "fps": fps,
-        "size": _size(size) if size is not None else None,
+        "size": size_of(size) if size is not None else None,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,

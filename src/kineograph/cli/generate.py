@@ -123,8 +123,8 @@ def generate(
     """
     given = {
         "prompt": prompt,
-        "model": _model(model) if model is not None else None,
-        "images": tuple(map(_keyframe, image)) if image else None,
+        "model": model_of(model) if model is not None else None,
+        "images": tuple(map(keyframe_of, image)) if image else None,
         "video": video,
         "mask": mask,
         "extend": extend,
@@ -133,7 +133,7 @@ def generate(
         "frames": frames,
         "seconds": seconds,
         "fps": fps,
-        "size": _size(size) if size is not None else None,
+        "size": size_of(size) if size is not None else None,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,
@@ -149,12 +149,12 @@ def generate(
 # Arguments
 
 
-def _model(text: str) -> str:
+def model_of(text: str) -> str:
     """A name as it is; a folder so that it is found from anywhere, as a job is made again from anywhere."""
     return text if text in catalog.names() else str(catalog.folder_of(text).absolute())
 
 
-def _keyframe(text: str) -> Keyframe:
+def keyframe_of(text: str) -> Keyframe:
     """FILE or FILE@SECONDS; a file whose own name ends like that is taken as it is."""
     path, _, time = text.rpartition("@")
     if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not os.path.lexists(text):
@@ -162,7 +162,7 @@ def _keyframe(text: str) -> Keyframe:
     return Keyframe(text)
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", text.strip())
     if match is None:
         raise RequestError(f"size must be WIDTHxHEIGHT, such as 128x128, not {text}.")

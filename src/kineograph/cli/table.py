@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from kineograph import catalog
 from kineograph.batch.folder import SUMMARY
 from kineograph.batch.orders import Order, Outcome
-from kineograph.cli.generate import _keyframe, _size
+from kineograph.cli.generate import keyframe_of, size_of
 from kineograph.cli.output import read_text, slug
 from kineograph.errors import KineographError, RequestError
 from kineograph.request import Keyframe, Request, box_of
@@ -238,7 +238,7 @@ def _read(column: str, value: object, folder: Path) -> object:
     if column in NUMBERS:
         return _number(value)
     if column == "size":
-        return _size(value)
+        return size_of(value)
     if column == "model":
         return value if value in catalog.names() else str(catalog.folder_of(_beside(folder, value)))
     is_path = column == "video" or (column == "mask" and not box_of(value))
@@ -257,7 +257,7 @@ def _images(value: object, folder: Path) -> tuple[Keyframe, ...]:
     texts = re.split(r"\s*;\s*", value.strip()) if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
         raise RequestError(f"image must be FILE or FILE@SECONDS, or a list of such, not {json.dumps(value)}.")
-    return tuple(_keyframe(_beside(folder, text)) for text in texts)
+    return tuple(keyframe_of(_beside(folder, text)) for text in texts)
 
 
 def _beside(folder: Path, path: str) -> str:

@@ -1,7 +1,7 @@
 """Containers ↔ Video: reading in a confined child process, writing in one atomic step.
 
     probe.py    what a file holds, without its frames
-    decode.py   a file → Video, or one image
+    decode.py   a file → Video, or frame by frame
     encode.py   frames → mp4, mov, webm, mkv, gif, png frames, and single images
     sheets.py   several clips → one picture
     atomic.py   a file appears whole or not at all

@@ -65,12 +65,6 @@ def reading(
         yield child.probe, (frame for image, count in images for frame in repeat(image, count))
 
 
-def read_image(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> Frames:
-    """The image in `path` (H, W, 3) uint8; of a video or an animation its first frame. Raises MediaError."""
-    first: Frames = read_video(path, max_frames=1, limits=limits).frames[0]
-    return first
-
-
 def check_wish(max_frames: int | None, start: float, fps: float | None, limits: Limits) -> None:
     if max_frames is not None and max_frames < 1:
         raise RequestError(f"max_frames is {max_frames}: ask for at least one frame.")

@@ -413,9 +413,11 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
     spec, settings = weights.read_config(folder)
     try:
         config = from_dict(DiffusionConfig, {"words": spec.vocabulary, **settings})
+        networks = DiffusionNetworks(config)
     except RequestError as error:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
-    networks = DiffusionNetworks(config)
+    except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
+        raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
     weights.load_modules(folder, _files(networks))
     return networks, spec
 
