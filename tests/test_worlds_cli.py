@@ -11,6 +11,7 @@ from kineograph.media.probe import probe
 from kineograph.provenance import mark
 from kineograph.worlds.renderer import render
 from kineograph.worlds.scene import Scene, sample_scenes
+from kineograph.worlds.world import WORLDS
 
 SMALL = ("--size", 16, "--frames", 2)
 SCENE = sample_scenes(1, seed=3, objects=1)[0].to_dict()
@@ -27,12 +28,14 @@ def claim(path):
     return json.loads(probe(path).metadata["comment"])
 
 
-def test_a_sample_says_what_is_in_which_file(here, capsys):
-    assert kineo("worlds", "sample", "--count", 2, *SMALL, "-o", "sheet.png", "--json") == 0
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_sample_says_what_is_in_which_file(world, here, capsys):
+    drawn = ("worlds", "sample", "--world", world, "--count", 2, *SMALL)
+    assert kineo(*drawn, "-o", "sheet.png", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["path"] for line in lines] == ["sheet.png"] * 2
-    assert [Scene.from_dict(line["scene"]) for line in lines] == sample_scenes(2, seed=0)
-    assert kineo("worlds", "sample", "--count", 2, *SMALL, "-o", "clip.mp4") == 0
+    assert [Scene.from_dict(line["scene"]) for line in lines] == sample_scenes(2, seed=0, world=WORLDS[world])
+    assert kineo(*drawn, "-o", "clip.mp4") == 0
     said = [f"clip-000{n}.mp4: {line['caption']}" for n, line in enumerate(lines, 1)]
     assert capsys.readouterr().out.splitlines() == said
     assert {path.name for path in here.iterdir()} == {"sheet.png", "clip-0001.mp4", "clip-0002.mp4"}
@@ -73,6 +76,7 @@ REFUSED = {
     "too many pixels": ["sample", "--count", 1000, "--size", 1024],
     "a sheet too long": ["sample", "--count", 101, *SMALL],
     "one word too many": ["sample", "four"],
+    "no such world": ["sample", "--world", "huge"],
     "a scene and a seed": ["show", "scene.json", "--seed", 3],
     "no such file": ["show", "none.json"],
     "a folder": ["show", "."],
@@ -99,7 +103,7 @@ NO_SCENES = {
     "half an object": b'{"ground": "sand"}',
     "something more": json.dumps(SCENE | {"mood": "sad"}),
     "nothing in it": json.dumps(SCENE | {"things": []}),
-    "too much in it": json.dumps(SCENE | {"things": SCENE["things"] * 3}),
+    "too much in it": json.dumps(SCENE | {"things": SCENE["things"] * 4}),
     "things as text": json.dumps(SCENE | {"things": "ball"}),
     "a thing as text": json.dumps(SCENE | {"things": ["ball"]}),
     "ground as a list": json.dumps(SCENE | {"ground": ["sand"]}),

@@ -1,10 +1,10 @@
-"""`kineo worlds`: look at the rendered world that the small models learn from."""
+"""`kineo worlds`: look at the rendered worlds that models learn from."""
 
 from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -20,7 +20,8 @@ MAX_PIXELS = 300_000_000  # of all frames together: 0.9 GB
 ROWS, COLUMNS = 100, 8  # of a contact sheet
 IMAGES = (".png", ".jpg", ".jpeg")
 
-app = App(help="Look at the rendered world that the small models learn from.")
+app = App(help="Look at the rendered worlds that models learn from.")
+WorldName = Literal["small", "full"]
 Json = Annotated[bool, Parameter(negative=())]
 
 
@@ -31,6 +32,7 @@ def sample(
     seed: int = 0,
     frames: int = 17,
     size: int = 128,
+    world: WorldName = "full",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("world.png"),
     json: Json = False,
 ) -> None:
@@ -40,7 +42,7 @@ def sample(
 
         kineo worlds sample --count 8 -o world.png
 
-        kineo worlds sample --count 3 --seed 7 -o clip.mp4
+        kineo worlds sample --count 3 --seed 7 --world small -o clip.mp4
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def sample(
         The length of each clip in frames, at 8 frames per second.
     size
         Width and height in pixels.
+    world
+        `small` is the world that the models that ship have learnt; `full` has all of it and more.
     out
         An image for one contact sheet of all, or a video: NAME-0001 and so on if there are several.
     json
@@ -59,15 +63,17 @@ def sample(
     """
     from kineograph.worlds.captions import canonical
     from kineograph.worlds.scene import sample_scenes
+    from kineograph.worlds.world import WORLDS
 
     _check(count, seed, frames, size)
-    scenes = sample_scenes(count, seed)
-    paths = _draw(scenes, frames, size, seed, out)
-    for scene, path in zip(scenes, paths, strict=True):
+    scenes = sample_scenes(count, seed, world=WORLDS[world])
+    captions = [canonical(scene, WORLDS[world]) for scene in scenes]
+    paths = _draw(scenes, captions, frames, size, seed, out)
+    for scene, caption, path in zip(scenes, captions, paths, strict=True):
         if json:
-            print_json({"path": str(path), "caption": canonical(scene), "scene": scene.to_dict()})
+            print_json({"path": str(path), "caption": caption, "scene": scene.to_dict()})
         else:
-            print(f"{path}: {canonical(scene)}")
+            print(f"{path}: {caption}")
 
 
 @app.command
@@ -78,6 +84,7 @@ def show(
     seed: int | None = None,
     frames: int = 17,
     size: int = 128,
+    world: WorldName = "full",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: Json = False,
 ) -> None:
@@ -99,6 +106,8 @@ def show(
         The length of the rendered clip in frames, at 8 frames per second.
     size
         Its width and height in pixels.
+    world
+        Which world it is drawn from and described in: `small` or `full`.
     out
         Render the scene into this image or video.
     json
@@ -106,16 +115,18 @@ def show(
     """
     from kineograph.worlds.captions import canonical
     from kineograph.worlds.scene import sample_scenes
+    from kineograph.worlds.world import WORLDS
 
     if scene is not None and seed is not None:
         raise RequestError(f"{scene} is a scene already; leave out --seed, or the file.")
     _check(1, seed or 0, frames, size)
-    shown = sample_scenes(1, seed or 0)[0] if scene is None else _read_scene(scene)
+    shown = sample_scenes(1, seed or 0, world=WORLDS[world])[0] if scene is None else _read_scene(scene)
+    caption = canonical(shown, WORLDS[world])
     if out is not None:
-        _draw([shown], frames, size, (seed or 0) if scene is None else None, out)
+        _draw([shown], [caption], frames, size, (seed or 0) if scene is None else None, out)
         say(f"wrote {out}")
     if not json:
-        print(canonical(shown))
+        print(caption)
     print_json(shown.to_dict())
 
 
@@ -143,18 +154,18 @@ def _read_scene(path: Path) -> Scene:
     return Scene.from_dict(values)
 
 
-def _draw(scenes: list[Scene], frames: int, size: int, seed: int | None, out: Path) -> list[Path]:
+def _draw(
+    scenes: list[Scene], captions: list[str], frames: int, size: int, seed: int | None, out: Path
+) -> list[Path]:
     """Render the scenes, drawn from `seed` if any; the file that each of them is in."""
     from kineograph.provenance import mark
     from kineograph.provenance.claim import rendering_claim
     from kineograph.video import Chunk
-    from kineograph.worlds.captions import canonical
 
     claim = rendering_claim(seed)
     if out.suffix.lower() in IMAGES:
         if len(scenes) > ROWS:
             raise RequestError(f"An image shows {ROWS} scenes at most; ask for fewer, or for videos.")
-        captions = [canonical(scene) for scene in scenes]
         return [mark.save_sheet(_render(scenes, frames, size), captions, COLUMNS, claim, out)] * len(scenes)
     paths = numbered(out, len(scenes))
     for path in paths:

@@ -43,7 +43,7 @@ class Page:
         """A sine along x, shifted by the variant."""
         return (2 * math.pi * (cycles * self.x + turn + self.shift)).sin()
 
-    def disc(self, x: float, y: float, radius: float, flat: float = 1.0) -> Tensor:
+    def disc(self, x: float, y: float | Tensor, radius: float, flat: float = 1.0) -> Tensor:
         """Distance to a centre in units of `radius`, from 0; `flat` < 1 makes an ellipse."""
         across, down = (self.x - x) * self.wide / radius, (self.y - y) * self.high / (radius * flat)
         return (across.square() + down.square()).sqrt()
@@ -53,8 +53,11 @@ class Page:
         return (0.5 + (self.y - line) / self.pixel).clamp(0, 1)
 
 
-def page(height: int, width: int, variant: int) -> Page:
+def page(height: int, width: int, variant: int, margin: int = 0) -> Page:
+    """The page of a frame, `margin` pixels wider on either side."""
     x = (torch.arange(width) + 0.5)[None] / width
+    if margin:
+        x = (torch.arange(-margin, width + margin) + 0.5)[None] / width
     y = (torch.arange(height) + 0.5)[:, None] / height
     unit = min(height, width)
     return Page(x, y, width / unit, height / unit, 1 / height, variant / VARIANTS)
@@ -111,6 +114,18 @@ def night(page: Page) -> Tensor:
     x = _light_at(page)
     sky = _over(sky, (150, 170, 220), 0.55 * _soft(page.disc(x, 0.15, 0.15)))
     return _over(sky, (248, 244, 222), ((1.06 - page.disc(x, 0.15, 0.062)) / 0.12).clamp(0, 1))
+
+
+def dawn(page: Page) -> Tensor:
+    """Cool above, with the sun just coming up."""
+    teal, lilac, rose, cream = (104, 146, 206), (176, 178, 224), (248, 196, 196), (255, 236, 206)
+    sky = _gradient(page.y, (0.0, teal), (0.20, lilac), (0.36, rose), (HORIZON, cream))
+    for x, y, turn in ((0.25, 0.13, 0.0), (0.72, 0.22, 0.4)):
+        streak = page.disc(x + 0.2 * (page.shift - 0.5), y + 0.012 * page.wave(1.0, turn), 0.26, 0.085)
+        sky = _over(sky, (255, 222, 214), 0.55 * (1.2 - streak).clamp(0, 1))
+    x = _light_at(page)
+    sky = _over(sky, (255, 244, 214), 0.75 * _soft(page.disc(x, HORIZON, 0.24)))
+    return _over(sky, (255, 252, 238), ((1.06 - page.disc(x, HORIZON - 0.025, 0.07)) / 0.12).clamp(0, 1))
 
 
 STARS = (
@@ -171,6 +186,26 @@ def water(page: Page) -> Tensor:
     return _gradient(page.p, (0.0, (126, 196, 222)), (0.35, (44, 134, 184)), (1.0, (18, 84, 146)))
 
 
+def road(page: Page) -> Tensor:
+    """Asphalt between a kerb and dashes, which widen towards the viewer."""
+    ground = _gradient(page.p, (0.0, (146, 150, 160)), (0.25, (112, 116, 128)), (1.0, (84, 88, 102)))
+    grain = page.wave(7.0, 0.1) * (2 * math.pi * (9 * page.p + 0.3 * page.wave(2.0))).sin()
+    ground = ground * (1 + (0.025 * grain * page.p)[..., None])
+    for start, stop, color in ((0.10, 0.16, (226, 224, 216)), (0.90, 0.97, (238, 196, 84))):
+        ground = _over(ground, color, 0.9 * _band(page, start, stop))
+    dash = (
+        2
+        - (torch.remainder(3 * (page.x - 0.5) / (page.p + 0.136) * 0.6 + 3 * page.shift, 1.0) - 0.5).abs() * 8
+    )
+    return _over(ground, (240, 238, 230), 0.92 * _band(page, 0.46, 0.52) * dash.clamp(0, 1))
+
+
+def _band(page: Page, start: float, stop: float) -> Tensor:
+    """Coverage of the ground between two heights."""
+    top, bottom = (torch.full_like(page.x, HORIZON + p * (1 - HORIZON)) for p in (start, stop))
+    return page.below(top) * (1 - page.below(bottom))
+
+
 # Hills: their height above the horizon, and their colour by day
 
 
@@ -186,6 +221,12 @@ def _peaks(page: Page) -> Tensor:
     broad = 1 - (2 * torch.remainder(2.5 * page.x + page.shift, 1.0) - 1).abs()
     narrow = 1 - (2 * torch.remainder(3.5 * page.x + 0.4 + page.shift, 1.0) - 1).abs()
     return 0.005 + torch.maximum(0.095 * broad, 0.075 * narrow)
+
+
+def _roofs(page: Page) -> Tensor:
+    """The skyline of a town."""
+    house = torch.tensor((5, 9, 3, 12, 7, 4, 10, 6, 14, 8, 3, 11, 5, 13, 6, 9)) * 0.008
+    return house[torch.remainder(11 * page.x + 16 * page.shift, 16.0).floor().long()]
 
 
 def _none(page: Page) -> Tensor:
@@ -220,11 +261,13 @@ GROUND_PAINT = {
     "sand": Ground(sand, _dunes, (226, 178, 112)),
     "snow": Ground(snow, _peaks, (176, 196, 226)),
     "water": Ground(water, _none, (0, 0, 0), waves=True),
+    "road": Ground(road, _roofs, (122, 130, 152)),
 }
 TIME_LIGHT = {
     "day": Time(day, (1, 1, 1), (1, 1, 1), (226, 246, 255), (206, 230, 246), 0.15, 0.0),
     "sunset": Time(sunset, (0.98, 0.80, 0.76), (1, 0.94, 0.90), (255, 196, 150), (250, 150, 120), 0.42, 0.6),
     "night": Time(night, (0.44, 0.47, 0.60), (0.90, 0.91, 0.98), (150, 176, 232), (48, 66, 122), 0.25, 0.6),
+    "dawn": Time(dawn, (0.88, 0.84, 0.90), (1, 0.96, 0.95), (255, 226, 214), (238, 206, 214), 0.40, 0.5),
 }
 
 
@@ -236,7 +279,7 @@ def _glitter(page: Page, picture: Tensor, time: str) -> Tensor:
     return _over(picture, light.on_waves, light.glitter * path)
 
 
-def _lit_ground(page: Page, ground: str, time: str) -> Tensor:
+def lit_ground(page: Page, ground: str, time: str) -> Tensor:
     """The ground in the light of the time."""
     light = TIME_LIGHT[time]
     picture = GROUND_PAINT[ground].paint(page) * _flat(light.on_ground)
@@ -254,7 +297,7 @@ def backdrop(ground: str, time: str, variant: int, height: int, width: int) -> T
     hills = hills + 0.35 * (_flat(light.haze) - hills)
     picture = _over(picture, hills, place.below(HORIZON - GROUND_PAINT[ground].hills(place)))
     cover = place.below(torch.full_like(place.x, HORIZON))
-    picture = _over(picture, _lit_ground(place, ground, time), cover)
+    picture = _over(picture, lit_ground(place, ground, time), cover)
     return (picture + 0.5).clamp(0, 255).to(torch.uint8)
 
 
@@ -276,9 +319,9 @@ WAVE_TURNS = (1.0, 2.0)  # of the variant's shift
 
 
 @lru_cache(maxsize=8)
-def wave_patterns(height: int, width: int) -> Tensor:
+def wave_patterns(height: int, width: int, margin: int = 0) -> Tensor:
     """(2, 2, h, W): sine and cosine of each train's pattern over the ground's h rows, by its strength."""
-    place = page(height, width, 0)
+    place = page(height, width, 0, margin)
     p = place.p[height - ground_rows(height) :]
     rows = (p + 0.12).log()
     angles = (24 * rows + 1.8 * place.wave(1.0), 15 * rows + 6.5 * place.x + 0.6 * place.wave(2.0, 0.4))
@@ -292,9 +335,9 @@ def ground_rows(height: int) -> int:
     return height - math.ceil(HORIZON * height)
 
 
-def wave_crests(t: Tensor, variant: Tensor, height: int, width: int) -> Tensor:
+def wave_crests(t: Tensor, variant: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
     """(T,) seconds and (N,) variants → (N, T, h, W) in [0, 0.6]: how brightly the crests shine."""
-    patterns = wave_patterns(height, width).to(t.device)
+    patterns = wave_patterns(height, width, margin).to(t.device)
     level = torch.zeros(1, device=t.device)
     for (sine, cosine), speed, turns in zip(patterns, WAVE_SPEEDS, WAVE_TURNS, strict=True):
         angle = speed * t + (2 * math.pi * turns / VARIANTS) * variant[:, None]

@@ -17,85 +17,41 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
-from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES, Scene
+from kineograph.errors import RequestError
+from kineograph.worlds.phrases import READINGS, RELATIONS, Language, language
+from kineograph.worlds.relations import relations
+from kineograph.worlds.scene import Scene
+from kineograph.worlds.world import FULL, SMALL, World
 
-# What the grammar writes for each value; the first phrase is the canonical one.
-PHRASES: dict[str, tuple[str, ...]] = {
-    "ball": ("ball", "sphere"),
-    "box": ("box", "cube"),
-    "star": ("star",),
-    "ring": ("ring", "hoop"),
-    "car": ("car", "toy car"),
-    "red": ("red",),
-    "yellow": ("yellow",),
-    "green": ("green",),
-    "blue": ("blue",),
-    "purple": ("purple", "violet"),
-    "white": ("white",),
-    "small": ("small", "tiny", "little"),
-    "medium": ("medium",),
-    "large": ("large", "big", "huge"),
-    "still": ("stays still", "is still", "rests", "staying still", "resting"),
-    "left": ("moves left", "goes left", "slides to the left", "moves to the left", "moving left"),
-    "right": ("moves right", "goes right", "slides to the right", "moves to the right", "moving right"),
-    "up": ("rises", "floats up", "moves up", "goes up", "rising", "floating up"),
-    "down": ("falls", "sinks down", "moves down", "goes down", "falling", "sinking down"),
-    "bounces": ("bounces", "hops", "bouncing", "hopping"),
-    "circles": ("circles", "goes round in circles", "moves in circles", "circling"),
-    "grass": ("over grass", "on grass", "over the grass", "on the grass", "over the meadow"),
-    "sand": ("over sand", "on sand", "over the sand", "on the sand", "on the beach"),
-    "snow": ("over snow", "on snow", "over the snow", "on the snow", "in the snow"),
-    "water": ("over water", "on water", "over the water", "on the water", "over the sea"),
-    "day": ("by day", "in daylight", "in the daytime", "on a sunny day"),
-    "sunset": ("at sunset", "at dusk"),
-    "night": ("at night", "in moonlight", "under the stars"),
-}
-# Verbs that suit one kind of thing alone; they take `left` or `right`.
-OWN_VERBS = {"ball": ("rolls", "rolling"), "car": ("drives", "driving")}
+__all__ = [
+    "READINGS",
+    "SETTING",
+    "VALUES",
+    "Description",
+    "ThingDescription",
+    "canonical",
+    "caption",
+    "describe",
+    "parse",
+    "words",
+]
 
-# Which words name a value when text is read: more than the grammar writes, and each of them once.
-READINGS: dict[str, str] = {
-    "ball": "ball balls sphere spheres orb",
-    "box": "box boxes cube cubes block",
-    "star": "star",
-    "ring": "ring rings hoop hoops torus",
-    "car": "car cars automobile",
-    "red": "red crimson scarlet",
-    "yellow": "yellow golden",
-    "green": "green",
-    "blue": "blue",
-    "purple": "purple violet",
-    "white": "white",
-    "small": "small tiny little",
-    "medium": "medium",
-    "large": "large big huge giant",
-    "still": "still rests resting rest motionless",
-    "left": "left leftwards",
-    "right": "right rightwards",
-    "up": "up upwards rises rising rise",
-    "down": "down downwards falls falling fall sinks sinking sink",
-    "bounces": "bounces bouncing bounce hops hopping hop jumps jumping jump",
-    "circles": "circles circling circle orbits orbiting",
-    "grass": "grass lawn meadow",
-    "sand": "sand beach desert",
-    "snow": "snow",
-    "water": "water sea lake",
-    "day": "day daylight daytime sunny noon",
-    "sunset": "sunset dusk evening",
-    "night": "night moonlight stars starry midnight",
-}
-VALUES: dict[str, tuple[str, ...]] = {
-    "kind": KINDS,
-    "color": COLORS,
-    "size": SIZES,
-    "motion": MOTIONS,
-    "ground": GROUNDS,
-    "time": TIMES,
-}
+VALUES = SMALL.values
+SETTING = ("ground", "time", "weather", "style", "camera")
 # How readily an attribute is left out, as a share of `drop`. The kind is always named.
-_DROP_SHARE = {"size": 1.0, "ground": 0.5, "time": 0.5, "color": 0.25, "motion": 0.25}
+_DROP_SHARE = {
+    "size": 1.0,
+    "ground": 0.5,
+    "time": 0.5,
+    "weather": 0.5,
+    "style": 0.5,
+    "camera": 0.5,
+    "color": 0.25,
+    "motion": 0.25,
+}
+RELATE = 0.3  # how often a caption says how two things stand, if it can
 # A new thing may begin at these.
-_BOUNDARY = {"a", "an", "another", "and", "with", "while", "the", ",", ";", "."}
+_BOUNDARY = {"a", "an", "another", "and", "with", "while", "the", *RELATIONS.values(), ",", ";", "."}
 
 Choose = Callable[[tuple[str, ...]], str]
 
@@ -117,45 +73,68 @@ class Description:
     things: tuple[ThingDescription, ...] = ()
     ground: str | None = None
     time: str | None = None
+    weather: str | None = None
+    style: str | None = None
+    camera: str | None = None
+    relation: str | None = None  # of the first thing to the second, one of `relations.RELATIONS`
 
 
-def describe(scene: Scene) -> Description:
-    """Everything that words can say of a scene."""
+def describe(scene: Scene, world: World = SMALL) -> Description:
+    """Everything that the words of a world can say of a scene, but how its things stand to one another.
+
+    Raises RequestError if the scene shows what the world doesn't have.
+    """
+    for name, options in world.values.items():
+        for owner in scene.things if name in ThingDescription.__annotations__ else (scene,):
+            if (value := getattr(owner, name)) not in options:
+                raise RequestError(f"{value!r} is not in the {world.name} world: describe it in another.")
     things = tuple(ThingDescription(t.kind, t.color, t.size, t.motion) for t in scene.things)
-    return Description(things, scene.ground, scene.time)
+    return Description(things, **{name: getattr(scene, name) for name in SETTING if name in world.values})
 
 
-def canonical(scene: Scene) -> str:
+def canonical(scene: Scene, world: World = SMALL) -> str:
     """The one plain sentence that names everything: `a small red ball bounces over sand at sunset`."""
-    return _write(describe(scene), lambda options: options[0])
+    return _write(describe(scene, world), lambda options: options[0], world)
 
 
-def caption(scene: Scene, rng: random.Random, drop: float = 0.2) -> str:
+def caption(scene: Scene, rng: random.Random, drop: float = 0.2, world: World = SMALL) -> str:
     """One of the many sentences about a scene.
 
-    `drop` in [0, 1] is the chance that a size goes unnamed; ground and time go half as often,
-    color and motion a quarter as often. With 0 everything is named.
+    `drop` in [0, 1] is the chance that a size goes unnamed; what is said of the whole scene goes half as
+    often, color and motion a quarter as often. With 0 everything is named. In the full world, how the first
+    two things stand to one another is sometimes said.
     """
     assert 0 <= drop <= 1, drop
-    return _write(_leave_out(describe(scene), rng, drop), rng.choice)
+    description = _leave_out(describe(scene, world), rng, drop, world)
+    if language(world).relations and (true := relations(scene)) and rng.random() < RELATE:
+        description = replace(description, relation=rng.choice(true))
+    return _write(description, rng.choice, world)
 
 
-def parse(text: str) -> Description:
+def parse(text: str, world: World = SMALL) -> Description:
     """Read a caption, or any prompt: unknown words are passed over, the first naming counts."""
-    tokens = re.findall(r"[a-z]+|[,;.]", text.lower())
-    ground, time = (_first(tokens, attribute) for attribute in ("ground", "time"))
-    things = tuple(thing for part in _parts(tokens) if (thing := _thing(part)) != ThingDescription())
-    return Description(things, ground, time)
+    text = text.lower()
+    for pattern, word in language(world).joined:
+        text = re.sub(rf"\b{pattern}\b", word, text)
+    tokens = re.findall(r"[a-z]+|[,;.]", text)
+    named = {name: _first(tokens, name, world) for name in SETTING if name in world.values}
+    parts = (_thing(part, world) for part in _parts(tokens, world))
+    things = tuple(thing for thing in parts if thing != ThingDescription())
+    if language(world).relations:
+        named["relation"] = next((name for name, word in RELATIONS.items() if word in tokens), None)
+    return Description(things, **named)
 
 
 @cache
-def words() -> tuple[str, ...]:
+def words(world: World = SMALL) -> tuple[str, ...]:
     """Every word that the grammar can write, sorted."""
-    phrases = [phrase for options in (*PHRASES.values(), *OWN_VERBS.values()) for phrase in options]
+    spoken = language(world)
+    every = (*spoken.phrases.values(), *spoken.own_verbs.values(), *spoken.relations.values())
+    phrases = [phrase for options in every for phrase in options]
     return tuple(sorted({"a", "and", *" ".join(phrases).split()}))
 
 
-def _leave_out(description: Description, rng: random.Random, drop: float) -> Description:
+def _leave_out(description: Description, rng: random.Random, drop: float, world: World) -> Description:
     def keep(attribute: str, value: str | None) -> str | None:
         return None if rng.random() < drop * _DROP_SHARE[attribute] else value
 
@@ -168,44 +147,67 @@ def _leave_out(description: Description, rng: random.Random, drop: float) -> Des
         )
         for thing in description.things
     )
-    return Description(things, keep("ground", description.ground), keep("time", description.time))
+    setting = {name: keep(name, getattr(description, name)) for name in SETTING if name in world.values}
+    return Description(things, **setting)
 
 
-def _write(description: Description, choose: Choose) -> str:
-    """Fill one of the word orders: `0` and `1` are the things, `g` the ground, `t` the time."""
-    parts = {str(index): _write_thing(thing, choose) for index, thing in enumerate(description.things)}
-    parts |= {"&": "and", "g": _phrase(description.ground, choose), "t": _phrase(description.time, choose)}
-    orders = ("0gt", "0tg", "t0g") if len(description.things) == 1 else ("0&1gt", "0gt&1", "t0&1g", "0g&1t")
-    return " ".join(parts[symbol] for symbol in choose(orders) if parts[symbol])
+# Word orders: digits are the things, then g ground, t time, w weather, s style, c camera.
+_ORDERS = {
+    SMALL: {1: ("0gt", "0tg", "t0g"), 2: ("0&1gt", "0gt&1", "t0&1g", "0g&1t")},
+    FULL: {
+        1: ("0gtwsc", "0twgcs", "tw0gsc", "s0gtwc", "c0gwts"),
+        2: ("0&1gtwsc", "0gtw&1sc", "tw0&1gsc", "s0&1gtwc", "c0g&1wts"),
+        3: ("0&1&2gtwsc", "tw0&1&2gsc", "s0&1&2gwtc", "c0&1g&2wts"),
+    },
+}
 
 
-def _write_thing(thing: ThingDescription, choose: Choose) -> str:
+def _write(description: Description, choose: Choose, world: World) -> str:
+    """Fill one of the word orders."""
+    spoken = language(world)
+    things = enumerate(description.things)
+    follows = description.relation is not None
+    parts = {str(i): _write_thing(thing, choose, spoken, follows and i == 1) for i, thing in things}
+    parts |= {name[0]: _phrase(getattr(description, name), choose, spoken) for name in SETTING}
+    order = choose(_ORDERS[world][len(description.things)])
+    if follows:
+        parts["r"] = choose(spoken.relations[str(description.relation)])
+        order = re.sub("0[^1]*&1", "0r1", order, count=1) + "".join(re.findall("0([^1&]+)&1", order))
+    parts["&"] = "and"
+    return " ".join(parts[symbol] for symbol in order if parts[symbol])
+
+
+def _write_thing(thing: ThingDescription, choose: Choose, spoken: Language, follows: bool) -> str:
+    """A thing and what it does; after a relation, as a participle."""
     article = choose(("a", "a", "a", ""))
-    nouns = (_phrase(value, choose) for value in (thing.size, thing.color, thing.kind))
-    verbs = PHRASES[thing.motion] if thing.motion else ("",)
+    nouns = (_phrase(value, choose, spoken) for value in (thing.size, thing.color, thing.kind))
+    verbs = spoken.phrases[thing.motion] if thing.motion else ("",)
     if thing.motion in ("left", "right"):
-        verbs += tuple(f"{verb} {thing.motion}" for verb in OWN_VERBS.get(thing.kind or "", ()))
+        verbs += tuple(f"{verb} {thing.motion}" for verb in spoken.own_verbs.get(thing.kind or "", ()))
+    if follows and thing.motion:
+        verbs = tuple(verb for verb in verbs if verb.split()[0].endswith("ing"))
     return " ".join(filter(None, (article, *nouns, choose(verbs))))
 
 
-def _phrase(value: str | None, choose: Choose) -> str:
-    return choose(PHRASES[value]) if value else ""
+def _phrase(value: str | None, choose: Choose, spoken: Language) -> str:
+    return choose(spoken.phrases[value]) if value else ""
 
 
 @cache
-def _lexicon(attribute: str) -> dict[str, str]:
+def _lexicon(attribute: str, world: World) -> dict[str, str]:
     """Word -> the value of `attribute` that it names."""
-    return {word: value for value in VALUES[attribute] for word in READINGS[value].split()}
+    readings = language(world).readings
+    return {word: value for value in world.values[attribute] for word in readings[value].split()}
 
 
-def _first(tokens: list[str], attribute: str) -> str | None:
-    lexicon = _lexicon(attribute)
+def _first(tokens: list[str], attribute: str, world: World) -> str | None:
+    lexicon = _lexicon(attribute, world)
     return next((lexicon[token] for token in tokens if token in lexicon), None)
 
 
-def _parts(tokens: list[str]) -> list[list[str]]:
+def _parts(tokens: list[str], world: World) -> list[list[str]]:
     """Cut the text into one part for each noun, at the boundaries that a noun follows."""
-    nouns = _lexicon("kind")
+    nouns = _lexicon("kind", world)
     parts: list[list[str]] = [[]]
     for start, stop in _spans(tokens):
         span = tokens[start:stop]
@@ -220,9 +222,9 @@ def _spans(tokens: list[str]) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(tokens)], strict=True))
 
 
-def _thing(part: list[str]) -> ThingDescription:
+def _thing(part: list[str], world: World) -> ThingDescription:
     # In "over green grass" the color is the ground's.
-    grounds = _lexicon("ground")
+    grounds = _lexicon("ground", world)
     own = [token for token, after in pairwise([*part, ""]) if after not in grounds]
-    kind, color, size, motion = (_first(own, name) for name in ("kind", "color", "size", "motion"))
+    kind, color, size, motion = (_first(own, name, world) for name in ("kind", "color", "size", "motion"))
     return ThingDescription(kind, color, size, motion)

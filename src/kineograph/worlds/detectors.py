@@ -16,16 +16,19 @@ from itertools import product
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kineograph.worlds.backdrop import GROUND_PAINT, HORIZON, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds import surroundings
+from kineograph.worlds.backdrop import GROUND_PAINT, TIME_LIGHT, VARIANTS, backdrop
+from kineograph.worlds.finding import Sighting, find
+from kineograph.worlds.grids import below_horizon, grid_of, pool, scaled, shaded, soften
 from kineograph.worlds.motion import offsets
-from kineograph.worlds.renderer import SHADOW
+from kineograph.worlds.paths import motion_of, size_of
 from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES
 from kineograph.worlds.shapes import EXTENTS, PALETTE, SHAPES
+from kineograph.worlds.world import SMALL, World
 
 GRID, BACKDROP_GRID = 64, 32  # the grids' shorter sides
 GLANCE = 6  # frames in which all sprites are tried
@@ -37,7 +40,6 @@ LEAST_SEEN = 0.3  # share of a thing that must not be hidden by those found befo
 LEAST_TIME = 0.2  # share of the frames in which a thing must be seen
 TAKEN = 0.03  # cover by a thing from which on a pixel is no longer searched
 WAVE = 0.6  # the most that waves cover
-BELIEF = 0.6  # in shadows: in full, they would pass for the shaded side of a white thing on snow
 STILL = 0.02  # root mean square deviation from the mean place, in fractions of the shorter side
 FACINGS = (1.0, -1.0)
 LOOKS = tuple(product(KINDS, SIZES, COLORS, FACINGS))
@@ -61,6 +63,9 @@ class Detection:
     things: tuple[DetectedThing, ...]
     ground: str
     time: str
+    weather: str = "clear"
+    style: str = "plain"
+    camera: str = "static"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +92,29 @@ class _Sighting:
     seen: Tensor  # (T,) bool
 
 
-def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0) -> list[Detection]:
-    """Read clips (N, T, H, W, 3) uint8 sRGB at `fps` frames per second, each by itself.
+def detect(clips: NDArray[np.uint8] | Tensor, fps: float = 8.0, world: World = SMALL) -> list[Detection]:
+    """Read clips (N, T, H, W, 3) uint8 sRGB at `fps` frames per second, each by itself, as clips of a world.
 
-    Things that leave no mark that a sprite explains are not reported, more than MOST_THINGS neither.
+    Things that leave no mark that a sprite explains are not reported, more than one beyond what the world
+    shows neither.
     """
-    return [_detect(clip, fps) for clip in torch.as_tensor(clips).cpu()]
+    read = _detect if world == SMALL else _detect_in_full
+    return [read(clip, fps) for clip in torch.as_tensor(clips).cpu()]
+
+
+def _detect_in_full(clip: Tensor, fps: float) -> Detection:
+    _, height, width, _ = clip.shape
+    unit = min(height, width)
+    view = surroundings.view(clip, fps)
+    setting = view.setting
+
+    def told(sighting: Sighting) -> DetectedThing:
+        size, _ = size_of(sighting, setting.camera, fps)
+        motion = motion_of(sighting, setting.camera, fps, (width / unit, height / unit))
+        return DetectedThing(sighting.kind, sighting.color, size, motion, sighting.centre.float().numpy())
+
+    things = tuple(told(sighting) for sighting in find(view, unit))
+    return Detection(things, setting.ground, setting.time, setting.weather, setting.style, setting.camera)
 
 
 def _detect(clip: Tensor, fps: float) -> Detection:
@@ -108,39 +130,19 @@ def _detect(clip: Tensor, fps: float) -> Detection:
 # The backdrop
 
 
-def _scaled(pixels: Tensor) -> Tensor:
-    return rearrange(pixels, "n h w c -> n c h w").float() / 127.5 - 1
-
-
-def _grid(height: int, width: int, shorter: int) -> tuple[int, int]:
-    unit = min(height, width)
-    return round(height * shorter / unit), round(width * shorter / unit)
-
-
-def _pool(images: Tensor, grid: tuple[int, int]) -> Tensor:
-    return F.interpolate(images, grid, mode="area")
-
-
-def _soften(images: Tensor) -> Tensor:
-    """A small blur around the edges: half a pixel of misplacement, or a soft clip, costs a sprite less."""
-    for axis in (-1, -2):
-        images = (images.roll(1, axis) + 2 * images + images.roll(-1, axis)) / 4
-    return images
-
-
 @lru_cache(maxsize=8)
 def _backdrops(height: int, width: int, grid: tuple[int, int]) -> dict[tuple[str, str, int], Tensor]:
     """Every backdrop (3, h, w), pooled from height x width pixels."""
     places = list(product(GROUNDS, TIMES, range(VARIANTS)))
     pictures = torch.stack([backdrop(*place, height, width) for place in places])
-    return dict(zip(places, _soften(_pool(_scaled(pictures), grid)), strict=True))
+    return dict(zip(places, soften(pool(scaled(pictures), grid)), strict=True))
 
 
 def _view(clip: Tensor) -> _View:
     _, height, width, _ = clip.shape
-    grid, small = _grid(height, width, GRID), _grid(height, width, BACKDROP_GRID)
-    frames = _soften(_pool(_scaled(clip), grid))
-    usual = _pool(frames, small).median(0).values
+    grid, small = grid_of(height, width, GRID), grid_of(height, width, BACKDROP_GRID)
+    frames = soften(pool(scaled(clip), grid))
+    usual = pool(frames, small).median(0).values
     known = _backdrops(height, width, small)
     # Things cover part of the backdrop: no pixel may count for more than a little.
     misfit = (usual - torch.stack(list(known.values()))).abs().clamp(max=0.3).mean((1, 2, 3))
@@ -153,16 +155,12 @@ def _view(clip: Tensor) -> _View:
 
 def _under_waves_and_shadows(frames: Tensor, behind: Tensor, ground: str, time: str) -> Tensor:
     """The backdrop (3, h, w) as (T, 3, h, w), under whatever wave and shadow suit each pixel best."""
-    height = frames.shape[-2]
-    on_ground = ((torch.arange(height) + 0.5) / height > HORIZON)[:, None].float()
     if GROUND_PAINT[ground].waves:
+        on_ground = below_horizon(frames.shape[-2])
         crest = torch.tensor(TIME_LIGHT[time].on_waves)[:, None, None] / 127.5 - 1 - behind
         wave = ((frames - behind) * crest).sum(1, keepdim=True) / crest.square().sum(0)
         behind = behind + (wave.clamp(0, WAVE) * on_ground) * crest
-    light, lit = frames + 1, behind + 1
-    shade = (light * lit).sum(1, keepdim=True) / lit.square().sum(-3, keepdim=True).clamp(min=1e-4)
-    shade = torch.maximum(shade, 1 - SHADOW * on_ground).clamp(max=1)
-    return (1 - BELIEF * (1 - shade)) * lit - 1
+    return shaded(frames, behind)
 
 
 # Things
@@ -175,7 +173,8 @@ def _sprites(grid: tuple[int, int], time: str) -> Tensor:
     y, x = (_wrapped(length, fine) for length in grid)
     light = torch.tensor(TIME_LIGHT[time].on_things)
     own, shine = (
-        rearrange(c * light, "... c -> ... 1 c 1 1") for c in (torch.tensor(list(PALETTE.values())), 255)
+        rearrange(c * light, "... c -> ... 1 c 1 1")
+        for c in (torch.tensor([PALETTE[color] for color in COLORS]), 255)
     )
     sprites = []
     for kind, size in product(KINDS, SIZES):
@@ -188,7 +187,7 @@ def _sprites(grid: tuple[int, int], time: str) -> Tensor:
         sprites.append(
             reduce(layers, "own facing c (h a) (w b) -> (own facing) c h w", "mean", a=fine, b=fine)
         )
-    return _soften(torch.cat(sprites))
+    return soften(torch.cat(sprites))
 
 
 def _wrapped(length: int, fine: int) -> Tensor:
