@@ -167,6 +167,10 @@ CONFIGS = {
     "of another version": lambda path: path.write_text(
         path.read_text().replace('"networks": {', '"networks": {"x": 1,')
     ),
+    "of no solver": lambda path: path.write_text(path.read_text().replace('"multistep"', '"magic"')),
+    "of another window": lambda path: path.write_text(
+        re.sub(r'"window": \d+', '"window": 9', path.read_text())
+    ),
     "of no size": lambda path: path.write_text(re.sub(r'"heads": \d+', '"heads": 0', path.read_text())),
 }
 

@@ -136,7 +136,7 @@ class Request:
             raise RequestError("extend must not be 0: give seconds to add, negative to add them before.")
         if self.size is not None:
             if not isinstance(self.size, tuple) or len(self.size) != 2:
-                raise RequestError(f"size must be a tuple of a width and a height, not {self.size!r}.")
+                raise RequestError(f"size must be a width and a height, (width, height), not {self.size!r}.")
             for name, side in zip(("width", "height"), self.size, strict=True):
                 _check_number(name, side, 16, 4096, whole=True)
                 if side % 2:

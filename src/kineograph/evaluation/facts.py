@@ -88,7 +88,7 @@ def read(folder: Path) -> Facts | None:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return from_dict(Facts, values)
-    except (OSError, ValueError, AttributeError, RequestError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, RequestError) as error:
         raise ModelError(f"'{path}' is damaged: get the model again or delete this file.") from error
 
 

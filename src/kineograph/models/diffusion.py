@@ -12,7 +12,7 @@ known; what precedes footage is made from its end to its beginning.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -418,6 +418,8 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
+    if replace(spec, weights_hash="") != spec_of(spec.name, config, spec.sampling):
+        raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))
     return networks, spec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models.family import Spec
 from kineograph.sampling.settings import Sampling
+from kineograph.sampling.solvers import SOLVERS
 
 CONFIG = "config.json"
 
@@ -55,11 +57,19 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values["sampling"] = from_dict(Sampling, values["sampling"])
         values["abilities"] = frozenset(values["abilities"])
         values["vocabulary"] = tuple(values["vocabulary"])
-        return Spec(**values, weights_hash=_hash(folder)), networks
+        spec = Spec(**values, weights_hash=_hash(folder))
+        _check(spec.sampling)
+        return spec, networks
     except (OSError, ValueError, KeyError, TypeError, RequestError) as error:
         raise ModelError(
             f"The config of '{folder.name}' is damaged or incomplete: get the model again."
         ) from error
+
+
+def _check(sampling: Sampling) -> None:
+    """Raises ValueError for settings with which nothing can be sampled."""
+    if sampling.solver not in SOLVERS or sampling.steps < 1 or not math.isfinite(sampling.guidance):
+        raise ValueError(f"no clip can be sampled with {sampling}")
 
 
 def _hash(folder: Path) -> str:
