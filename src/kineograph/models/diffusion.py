@@ -418,7 +418,8 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
-    if replace(spec, weights_hash="") != spec_of(spec.name, config, spec.sampling):
+    fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
+    if replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES:
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))
     return networks, spec
