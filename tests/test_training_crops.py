@@ -81,7 +81,7 @@ def test_the_batch_of_a_step_is_the_same_whenever_it_is_asked_for(clips, steps):
 
 @given(STEPS.filter(is_whole), st.sampled_from(CROPS))
 @settings(max_examples=10, deadline=None)
-def test_whole_frames_come_every_third_step(clips, step, side):
+def test_every_so_often_a_step_shows_whole_frames(clips, step, side):
     cropped = batches(clips, side)
     assert same(cropped.batch(step), cropped.whole.batch(step))
 

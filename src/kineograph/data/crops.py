@@ -8,7 +8,7 @@ from torch import Tensor
 from kineograph.data.shards import FieldBatches, indices
 from kineograph.sampling.noise import Noise
 
-WHOLE_EVERY = 3  # every third step shows whole frames, so that their borders are learnt too
+WHOLE_EVERY = 4  # every fourth step shows whole frames, so that their borders are learnt too
 
 
 class CropBatches:

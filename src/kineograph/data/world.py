@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kineograph.data.shards import indices
@@ -18,6 +19,7 @@ from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIME
 
 FPS = 8.0
 DROP = 0.15  # how often a caption leaves an attribute open
+AROUND = 4  # pixels
 
 
 def captions_of(scenes: list[Scene], seed: int) -> list[str]:
@@ -28,16 +30,22 @@ def captions_of(scenes: list[Scene], seed: int) -> list[str]:
 def clips(
     count: int, seed: int, frames: int, size: int, *, truth: bool = True, part: int = 64
 ) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
-    """Frames of `count` training scenes with their captions, `part` at a time; with truth also focus, 1 on
-    objects."""
+    """Frames of `count` training scenes with their captions, `part` at a time; with truth also focus
+    (N, T, H, W), 1 on objects and within `AROUND` pixels of them."""
     scenes = training_scenes(count, seed)
     captions = captions_of(scenes, seed)
     for start in range(0, count, part):
         rendered = render(scenes[start : start + part], frames=frames, size=size, fps=FPS, truth=truth)
         fields = {"frames": rendered.frames}
         if truth:
-            fields["focus"] = (rendered.segmentation > 0).to(rendered.frames.dtype)
+            fields["focus"] = _around(rendered.segmentation > 0)
         yield fields, captions[start : start + part]
+
+
+def _around(things: Tensor) -> Tensor:
+    """The mask (N, T, H, W) grown by `AROUND` pixels: an outline lies on both sides of an edge."""
+    grown = F.max_pool2d(things.float().flatten(0, 1), 2 * AROUND + 1, stride=1, padding=AROUND)
+    return torch.unflatten(grown, 0, things.shape[:2]).to(torch.uint8)
 
 
 _THING = {"kind": KINDS, "color": COLORS, "size": SIZES, "motion": MOTIONS}

@@ -11,6 +11,7 @@ nothing, continues one, or fills what lies between.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -57,19 +58,18 @@ class Block(nn.Module):
         self.mlp = SwiGLU(width, config.hidden)
 
     def forward(self, x: Tensor, modulation: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        """x (B, t, n, D), modulation (B, t, 1, 6D), text (B, L, text width)."""
-        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = (modulation + self.bias).chunk(6, dim=-1)
-        x = x + gate * self._attention(self.norm(x) * (1 + scale) + shift, text, angles)
-        y: Tensor = x + gate_mlp * self.mlp(self.norm(x) * (1 + scale_mlp) + shift_mlp)
+        """x (B, t, n, D), modulation (6, B, t, 1, D), keys and values of the caption (2, B, L, H, E)."""
+        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = modulation
+        x = x + gate * self._attention(torch.addcmul(shift, self.norm(x), scale), text, angles)
+        y: Tensor = x + gate_mlp * self.mlp(torch.addcmul(shift_mlp, self.norm(x), scale_mlp))
         return y
 
     def _attention(self, x: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        q, k, v = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        k_text, v_text = self.caption(text).unflatten(-1, (2, self.heads, -1)).unbind(2)
-        q, k = rotate(self.norm_q(q), *angles), rotate(self.norm_k(k), *angles)
-        keys = torch.cat([k, self.norm_k(k_text)], dim=1).to(v.dtype)
-        seen = attend(q.to(v.dtype), keys, torch.cat([v, v_text], dim=1))
-        y: Tensor = self.join(seen).unflatten(1, x.shape[1:3])
+        qk, v = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.heads, -1)).split((2, 1), dim=2)
+        scales = torch.stack([self.norm_q.weight, self.norm_k.weight])[:, None].to(v.dtype)
+        qk = rotate(F.rms_norm(qk, qk.shape[-1:]) * scales, *angles).to(v.dtype)
+        keys, values = (torch.cat(pair, dim=1) for pair in zip((qk[:, :, 1], v[:, :, 0]), text, strict=True))
+        y: Tensor = self.join(attend(qk[:, :, 0], keys, values)).unflatten(1, x.shape[1:3])
         return y
 
 
@@ -78,6 +78,7 @@ class Denoiser(nn.Module):
 
     cos: Tensor
     sin: Tensor
+    unit: Tensor
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -94,9 +95,11 @@ class Denoiser(nn.Module):
         self.modulation_out = nn.Linear(width, 2 * width)
         self.leave = nn.Linear(width, PATCH * PATCH * config.channels)
         t, h, w = config.grid
-        angles = rotary_angles((t, h // PATCH, w // PATCH), width // config.heads)[:, None]
+        angles = rotary_angles((t, h // PATCH, w // PATCH), width // config.heads)[:, None, None]
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
+        factors = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])  # those of a scale are around 1
+        self.register_buffer("unit", factors[:, None, None, None, None], persistent=False)
         for layer in (self.enter_canvas, self.modulation, self.modulation_out, self.leave):
             nn.init.zeros_(layer.weight)
 
@@ -106,13 +109,31 @@ class Denoiser(nn.Module):
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
         mood = F.silu(mood)[:, :, None]
-        modulation = self.modulation(mood)
-        for block in self.blocks:
-            x = block(x, modulation, text, (self.cos, self.sin))
+        modulations, texts = self._modulations(mood), self._read(text)
+        for block, modulation, read in zip(self.blocks, modulations, texts, strict=True):
+            x = block(x, modulation, read, (self.cos, self.sin))
         shift, scale = self.modulation_out(mood).chunk(2, dim=-1)
         made: Tensor = self.leave(self.norm(x) * (1 + scale) + shift)
         grid = self.config.grid[1] // PATCH
         return rearrange(made, "b t (h w) (c p q) -> b t c (h p) (w q)", h=grid, p=PATCH, q=PATCH)
+
+    def _blocks(self) -> list[Block]:
+        return cast(list[Block], list(self.blocks))
+
+    def _modulations(self, mood: Tensor) -> Tensor:
+        """Shifts, factors and gates (depth, 6, B, t, 1, D) of all blocks at once, for `mood` (B, t, 1, D)."""
+        biases = torch.unflatten(torch.stack([block.bias for block in self._blocks()]), 1, (6, 1, 1, 1, -1))
+        shared: Tensor = torch.unflatten(self.modulation(mood), -1, (6, -1)).movedim(-2, 0)
+        return shared + biases + self.unit
+
+    def _read(self, text: Tensor) -> Tensor:
+        """Keys and values (depth, 2, B, L, H, E) of the caption (B, L, text width), of all blocks at once."""
+        weight = torch.cat([block.caption.weight for block in self._blocks()])
+        read = torch.unflatten(F.linear(text, weight), -1, (len(self.blocks), 2, self.config.heads, -1))
+        keys, values = read.movedim(2, 0).unbind(3)
+        scales = torch.stack([block.norm_k.weight for block in self._blocks()])[:, None, None, None]
+        keys = F.rms_norm(keys, keys.shape[-1:]) * scales.to(values.dtype)
+        return torch.stack([keys.to(values.dtype), values], dim=1)
 
     def _patches(self, z: Tensor, canvas: Tensor | None) -> Tensor:
         """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""
