@@ -318,6 +318,7 @@ def test_everything_is_measured(items, model, folder):
     assert all(found.model["all"].count == 4 for found in report.adherence)
     assert {found.task for found in report.filling} == set(TASKS)
     assert report.memorisation.training_clips == 6
+    assert report.fidelity.clips == 8
     assert report.facts == training_facts.read(folder)
     values = json.loads(report.to_json(), parse_constant=pytest.fail)
     assert values["adherence"][0]["truth"]["all"]["count"] == 4

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineograph.evaluation.figures import Figure, Values, bootstrap, share
+from kineograph.evaluation.frechet import Features, features
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
 from kineograph.evaluation.metrics import thumbnails
 from kineograph.models.family import Model
@@ -43,9 +44,9 @@ class Cell:
         things = "one thing" if self.objects == 1 else "two things"
         return f"{things}, {'held-out combinations' if self.held_out else 'seen combinations'}"
 
-    def scenes(self, count: int) -> list[Scene]:
+    def scenes(self, count: int, seed: int = SEED) -> list[Scene]:
         draw_scenes = held_out_scenes if self.held_out else training_scenes
-        return draw_scenes(count, SEED, self.objects)
+        return draw_scenes(count, seed, self.objects)
 
 
 CELLS = (Cell(1, False), Cell(1, True), Cell(2, False), Cell(2, True))
@@ -68,13 +69,15 @@ class Adherence:
 
 @dataclass
 class Judged:
-    """What the detectors found in a cell, clip by clip, and thumbnails of what was made and of the truth."""
+    """What the detectors found in a cell, clip by clip, thumbnails of what was made and of the truth, and
+    features of what was made."""
 
     model: list[Verdict] = field(default_factory=list)
     rebuilt: list[Verdict] = field(default_factory=list)
     truth: list[Verdict] = field(default_factory=list)
     made_points: list[NDArray[np.float32]] = field(default_factory=list)
     true_points: list[NDArray[np.float32]] = field(default_factory=list)
+    made_features: list[Features] = field(default_factory=list)
 
 
 def captions_of(scenes: Sequence[Scene]) -> list[str]:
@@ -98,6 +101,7 @@ def judge_cell(cell: Cell, count: int, model: Model, batch: int) -> Generator[in
             judged.rebuilt += judge(captions[part], rebuilt, model.spec.fps)
         judged.made_points.append(thumbnails(made))
         judged.true_points.append(thumbnails(true))
+        judged.made_features.append(features(made))
         yield len(made)
     return judged
 

@@ -128,6 +128,10 @@ PSNR is of the mean squared error over the unknown pixels of all clips, and over
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
 
+**Fréchet distance.** How far made clips, as a set, lie from rendered ones of other scenes, in the features of
+a network with random weights. Rendered clips are the floor; shuffled or held frames show that it rises.
+It compares with no figure that another program prints.
+
 **Nearest training clip.** Distances of clips as five frames of 16x16 pixels, in levels of 0 to 255.
 A model that repeats its training has a ratio far below 1. Unseen clips are rendered from the same scenes.
 One clip in 100 is nearer than 99 in 100 unseen ones by chance."""

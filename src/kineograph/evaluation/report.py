@@ -13,6 +13,7 @@ from kineograph.evaluation.cost import Cost
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure
 from kineograph.evaluation.filling import Filling, Nearness
+from kineograph.evaluation.frechet import Fidelity
 from kineograph.evaluation.memorisation import Memorisation
 from kineograph.models.family import Spec
 
@@ -33,6 +34,7 @@ class Report:
     adherence: tuple[Adherence, ...]
     tokenizer: Nearness | None
     filling: tuple[Filling, ...]
+    fidelity: Fidelity | None
     memorisation: Memorisation | None
     facts: Facts | None
     minutes: float
@@ -82,6 +84,7 @@ def tables(report: Report) -> str:
         *map(_adherence, report.adherence),
         _tokenizer(report.tokenizer),
         _filling(report.filling),
+        _fidelity(report.fidelity),
         _memorisation(report.memorisation),
         _cost(report),
     ]
@@ -141,6 +144,15 @@ def _task_rows(found: Filling) -> list[list[str]]:
         ]
         for way, near in ways.items()
     ]
+
+
+def _fidelity(found: Fidelity | None) -> str:
+    if found is None:
+        return ""
+    title = f"### Fréchet distance to other rendered clips ({found.clips} clips a set)"
+    head = ("made clips", "rendered clips", "with frames shuffled", "with the first frame held")
+    row = [f"{value:.1f}" for value in (found.model, found.floor, found.shuffled, found.frozen)]
+    return f"{title}\n\n{table(head, [row])}"
 
 
 def _memorisation(found: Memorisation | None) -> str:

@@ -16,11 +16,13 @@ from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence
 from kineograph.evaluation.cost import cost
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS, Filling, fill_task, footage, reconstruction
+from kineograph.evaluation.frechet import COMPARED, Fidelity, fidelity
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
 from kineograph.evaluation.report import Report
 from kineograph.models.family import Model
 from kineograph.video import Video
+from kineograph.worlds.scene import Scene
 
 T = TypeVar("T")
 
@@ -74,7 +76,9 @@ def _measure(
     tasks = [name for name in TASKS if name in model.spec.abilities]
     cells = CELLS if "text" in model.spec.abilities else ()
     filled, rendered = min(clips, MOST_FILLED), facts.clips if facts and cells else 0
-    watch = _Watch(len(cells) * clips + len(tasks) * filled + rendered / PER_RENDERED)
+    seen = [cell for cell in cells if not cell.held_out]
+    shown = COMPARED * len(seen) * clips  # rendered to compare with
+    watch = _Watch(len(cells) * clips + len(tasks) * filled + (rendered + shown) / PER_RENDERED)
 
     price = cost(model, folder)
     judged: dict[Cell, Judged] = {}
@@ -84,11 +88,16 @@ def _measure(
     filling: list[Filling] = []
     for name in tasks:
         filling.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
+    likeness: Fidelity | None = None
+    if seen:
+        made = np.concatenate([points for cell in seen for points in judged[cell].made_features])
+        compared = fidelity(made, _scenes(seen, clips, SEED), _scenes(seen, clips, SEED + 1), model.spec)
+        likeness = yield from watch.over("fidelity", compared, worth=1 / PER_RENDERED)
     memory: Memorisation | None = None
     if rendered and facts:
         drawn = training_points(facts.clips, facts.seed, model.spec)
         training = yield from watch.over("memorisation", drawn, worth=1 / PER_RENDERED)
-        memory = _memorisation([judged[cell] for cell in cells if not cell.held_out], training)
+        memory = _memorisation([judged[cell] for cell in seen], training)
     yield Report(
         spec=model.spec,
         version=kineograph.__version__,
@@ -97,10 +106,15 @@ def _measure(
         adherence=tuple(adherence(cell, found) for cell, found in judged.items()),
         tokenizer=reconstruction(truth),
         filling=tuple(filling),
+        fidelity=likeness,
         memorisation=memory,
         facts=facts,
         minutes=round((time.monotonic() - started) / 60, 1),
     )
+
+
+def _scenes(cells: Sequence[Cell], count: int, seed: int) -> list[Scene]:
+    return [scene for cell in cells for scene in cell.scenes(count, seed)]
 
 
 def _memorisation(judged: Sequence[Judged], training: Points) -> Memorisation:
