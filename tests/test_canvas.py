@@ -11,6 +11,7 @@ from kineograph.canvas import (
     inpainting_canvas,
     interpolation_canvas,
     keyframes_canvas,
+    outpainting_canvas,
     precede_canvas,
     text_canvas,
 )
@@ -36,6 +37,7 @@ def canvases(seed: int, frames: int, n: int) -> dict:
         "precede": precede_canvas("a", video, n),
         "interpolation": interpolation_canvas("a", video, n + 1),
         "inpainting": inpainting_canvas("a", video, fill),
+        "outpainting": outpainting_canvas("a", video, width=24 + 2 * n, height=17),
     }
 
 

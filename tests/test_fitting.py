@@ -24,7 +24,7 @@ def gradient(width, height):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """wide.png and tall.png; clip.mp4 with 16 frames of growing grey, 128x96 at 16 fps; masks."""
+    """wide.png and tall.png; clip.mp4 with 16 frames of growing grey, 128x96 at 16 fps; tall.mkv; masks."""
     folder = tmp_path_factory.mktemp("files")
     save_image(folder / "wide.png", gradient(128, 48), {})
     save_image(folder / "tall.png", gradient(64, 128), {})
@@ -34,6 +34,8 @@ def files(tmp_path_factory):
     save_image(folder / "black.png", mask * 0, {})
     with open_encoder(folder / "short.mkv", 128, 96, 8, {}) as encoder:
         encoder.write(np.stack([mask] * 3))
+    with open_encoder(folder / "tall.mkv", 48, 96, 8, {}) as encoder:
+        encoder.write(np.full((5, 96, 48, 3), 90, np.uint8))
     with open_encoder(folder / "clip.mp4", 128, 96, 16, {}) as encoder:
         greys = np.arange(16, dtype=np.uint8)[:, None, None, None] * 15
         encoder.write(np.broadcast_to(greys, (16, 96, 128, 3)).copy())
@@ -222,6 +224,21 @@ def test_mask_file_and_box_agree(files):
     assert not from_file.known[:, :, :32].any()
     assert from_file.known[:, :, 32:].all()
     np.testing.assert_array_equal(from_file.known, from_box.known)
+
+
+def test_outpainting_keeps_all_of_the_footage_in_the_middle(files):
+    canvas = canvas_for(files, video="tall.mkv", outpaint=True)
+    assert canvas.frames.shape == (5, 48, 64, 3)
+    assert (canvas.frames[:, :, 20:44] == 90).all()
+    assert canvas.known[:, :, 20:44].all()
+    assert not canvas.known[:, :, :20].any()
+    assert not canvas.known[:, :, 44:].any()
+    assert not any("cropped" in note for note in canvas.notes)
+
+
+def test_there_is_nothing_to_outpaint_in_footage_of_the_same_shape(files):
+    with pytest.raises(RequestError, match="another size"):
+        canvas_for(files, video="clip.mp4", outpaint=True)
 
 
 def test_a_video_as_mask(files):

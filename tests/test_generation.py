@@ -67,6 +67,7 @@ def test_the_request_overrides_the_models_settings():
         ("precede", {"video": "none.mp4", "extend": -1}),
         ("interpolation", {"video": "none.mp4", "interpolate": 2}),
         ("inpainting", {"video": "none.mp4", "mask": "0,0,1,1"}),
+        ("outpainting", {"video": "none.mp4", "outpaint": True}),
     ],
 )
 def test_refused_before_anything_is_read(task, fields):

@@ -241,6 +241,7 @@ def test_nor_on_what_is_known_of_the_others(name, models):
 
 
 FOOTAGE = Video(CLIPS[0], FPS)
+CUT = Video(CLIPS[0, :, :, 8:24], FPS)
 BOX = np.zeros(CLIPS[0].shape[:3], bool)
 BOX[:, 8:20, 8:24] = True
 TASKS = {
@@ -251,6 +252,7 @@ TASKS = {
     "precede": canvases.precede_canvas("", FOOTAGE, 9),
     "interpolation": canvases.interpolation_canvas("", FOOTAGE, 2),
     "inpainting": canvases.inpainting_canvas("", FOOTAGE, BOX),
+    "outpainting": canvases.outpainting_canvas("", CUT, width=32, height=32),
 }
 
 

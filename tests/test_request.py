@@ -25,6 +25,7 @@ ways = st.one_of(
     st.fixed_dictionaries({"video": st.just("v.mp4"), "extend": st.floats(-100, -0.1)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "interpolate": st.integers(2, 64)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "mask": st.just("0.1,0.2,0.3,0.4")}),
+    st.fixed_dictionaries({"video": st.just("v.mp4"), "outpaint": st.just(True)}),
 )
 
 
@@ -91,6 +92,9 @@ def test_only_what_is_given_is_written():
         {"video": "v.mp4", "extend": 1.0, "interpolate": 2},
         {"video": "v.mp4", "extend": 1.0, "frames": 9},
         {"video": "v.mp4", "interpolate": 1},
+        {"outpaint": True},
+        {"video": "v.mp4", "outpaint": 1},
+        {"video": "v.mp4", "outpaint": True, "extend": 1.0},
         {"video": "v.mp4", "mask": "0.5,0.5,0.6,0.1"},
         {"video": "v.mp4", "mask": "0.5,0.5,0,0.1"},
         {"video": "v.mp4", "mask": "-0.5,0.5,0.1,0.1"},

@@ -26,6 +26,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "precede": "the future is known, and is preceded",
         "interpolation": "every N-th frame is known",
         "inpainting": "all is known outside a mask",
+        "outpainting": "the middle is known, and the frame is made wider or higher",
     }
 )
 
@@ -138,3 +139,13 @@ def inpainting_canvas(prompt: str, footage: Video, fill: Mask) -> Canvas:
     """All is known except where `fill` (T, H, W) is true."""
     frames = np.where(fill[..., None], np.uint8(0), footage.frames)
     return Canvas(frames, ~fill, footage.fps, prompt, "inpainting")
+
+
+def outpainting_canvas(prompt: str, footage: Video, *, width: int, height: int) -> Canvas:
+    """The footage is known in the middle of frames that are larger than its own."""
+    spare = height - footage.height, width - footage.width
+    assert min(spare) >= 0, (height, width)
+    around = ((0, 0), *((side // 2, side - side // 2) for side in spare))
+    frames = np.pad(footage.frames, (*around, (0, 0)))
+    known = np.pad(np.ones(footage.frames.shape[:3], bool), around)
+    return Canvas(frames, known, footage.fps, prompt, "outpainting")

@@ -20,6 +20,7 @@ from kineograph.canvas import (
     inpainting_canvas,
     interpolation_canvas,
     keyframes_canvas,
+    outpainting_canvas,
     precede_canvas,
     text_canvas,
 )
@@ -36,6 +37,8 @@ def task_of(request: Request) -> str:
     """The name in `TASKS` of what the request asks for; reads nothing."""
     if request.mask is not None:
         return "inpainting"
+    if request.outpaint:
+        return "outpainting"
     if request.interpolate is not None:
         return "interpolation"
     if request.extend is not None:
@@ -147,16 +150,28 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
     if request.interpolate is not None:  # here the footage's own rate is what is multiplied
         rate = None if request.fps is None else request.fps / request.interpolate
     with reading(request.video, max_frames=MAX_FRAMES + 1, fps=rate) as (found, frames):
-        size = target_size((found.width, found.height), size, request.fit)
+        whole = size
+        size = target_size((found.width, found.height), size, "pad" if request.outpaint else request.fit)
         footage = Video(np.stack([fit(frame, *size) for frame in frames]), rate or found.fps)
     notes = [*_notes(request.video, found), _cut_note(request.video, (found.width, found.height), size)]
     if abs(footage.fps - found.fps) > 0.01:
         notes.append(f"{request.video}: Its {found.fps:g} frames per second are taken at {footage.fps:g}.")
+    if request.outpaint:
+        return _noted(_wider(request, footage, whole), *notes)
     if request.mask is None:
         return _noted(_longer(request, footage), *notes)
     _check_length(len(footage))
     fill, said = _fill(request.mask, (found.width, found.height), footage)
     return _noted(inpainting_canvas(request.prompt, footage, fill), *notes, *said)
+
+
+def _wider(request: Request, footage: Video, size: tuple[int, int]) -> Canvas:
+    """The canvas that adds pixels around the footage."""
+    _check_length(len(footage))
+    if (footage.width, footage.height) == size:
+        shape = f"the shape of the clip, {size[0]}x{size[1]}"
+        raise RequestError(f"{request.video} has {shape}; give another size to outpaint it.")
+    return outpainting_canvas(request.prompt, footage, width=size[0], height=size[1])
 
 
 def _longer(request: Request, footage: Video) -> Canvas:

@@ -15,6 +15,7 @@ MAX_FRAMES = 10_000
 MAX_SECONDS = 10_000
 MAX_SEED = 2**63 - 1
 FITS = ("crop", "pad")
+WAYS = ("extend", "interpolate", "mask", "outpaint")  # of working on footage
 
 # field: (lowest, highest, is it a whole number?)
 _RANGES: dict[str, tuple[float, float, bool]] = {
@@ -79,10 +80,11 @@ class Request:
         prompt: what to show, up to 2,000 characters; may be empty where pictures or footage guide.
         model: a name in the catalog, or a local folder.
         images: pictures that the clip passes through.
-        video: footage to be extended, interpolated or filled in.
+        video: footage to be extended, interpolated, filled in or widened.
         mask: what to fill in: a file (image or video, white = fill), or "x,y,w,h" in fractions of the frame.
         extend: seconds to add to the footage: after it if positive, before it if negative.
         interpolate: the footage's frames become every N-th frame of the result (2 to 64).
+        outpaint: keep all of the footage and make what is around it, in frames of another shape.
         fit: how pictures of another shape are fitted: "crop" fills the frame and cuts the rest off evenly,
             "pad" keeps all of the picture and gives the result the picture's shape.
         frames, seconds: the length (1 to 10,000 frames), one of the two.
@@ -103,6 +105,7 @@ class Request:
     mask: str | None = None
     extend: float | None = None
     interpolate: int | None = None
+    outpaint: bool = False
     fit: str = "crop"
     frames: int | None = None
     seconds: float | None = None
@@ -152,11 +155,15 @@ class Request:
             box_of(self.mask)
         if self.images and self.video:
             raise RequestError("Give images or a video, not both.")
-        ways = [name for name in ("extend", "interpolate", "mask") if getattr(self, name) is not None]
+        if not isinstance(self.outpaint, bool):
+            raise RequestError(f"outpaint must be true or false, not {self.outpaint!r}.")
+        ways = [name for name in WAYS if getattr(self, name) not in (None, False)]
         if ways and not self.video:
             raise RequestError(f"{ways[0]} needs a video to work on; give one.")
         if self.video and len(ways) != 1:
-            raise RequestError("Say what to do with the video: give one of extend, interpolate and mask.")
+            raise RequestError(
+                "Say what to do with the video: give one of extend, interpolate, mask and outpaint."
+            )
         if not (self.prompt.strip() or self.images or self.video):
             raise RequestError("Give a prompt, an image or a video: there is nothing to go by.")
 
@@ -167,8 +174,9 @@ class Request:
             raise RequestError("The length follows from the video; leave frames and seconds out.")
 
     def to_json(self) -> str:
-        """The whole request as a JSON object; fields that are None are left out."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+        """The whole request as a JSON object; fields that are None or false are left out."""
+        values = asdict(self).items()
+        return json.dumps({name: value for name, value in values if value is not None and value is not False})
 
     @classmethod
     def from_json(cls, text: str) -> Request:

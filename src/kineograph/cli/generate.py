@@ -46,6 +46,7 @@ def generate(
     mask: str | None = None,
     extend: float | None = None,
     interpolate: int | None = None,
+    outpaint: Annotated[bool, Parameter(negative=())] = False,
     fit: Literal["crop", "pad"] | None = None,
     frames: int | None = None,
     seconds: float | None = None,
@@ -75,6 +76,8 @@ def generate(
 
         kineo generate "a blue box" --video clip.mp4 --mask 0.25,0.25,0.5,0.5
 
+        kineo generate "a green meadow" --video tall.mp4 --outpaint
+
         kineo generate --from star.job.json
 
     Parameters
@@ -87,13 +90,15 @@ def generate(
         A picture that the clip passes through, FILE or FILE@SECONDS; may be given several times.
         One without a time comes first; of two the second comes last.
     video
-        Footage to extend, interpolate or fill in.
+        Footage to extend, interpolate, fill in or widen.
     mask
         What to fill in: an image or video, white where to fill, or X,Y,W,H in fractions of the frame.
     extend
         Seconds to add after the footage; before it if negative.
     interpolate
         The footage's frames become every N-th frame of the result.
+    outpaint
+        Keep all of the footage and make what is around it, in frames of another shape.
     fit
         How other shapes are fitted: crop (the default) fills the frame and cuts the rest off, pad keeps all.
     frames
@@ -129,6 +134,7 @@ def generate(
         "mask": mask,
         "extend": extend,
         "interpolate": interpolate,
+        "outpaint": outpaint or None,
         "fit": fit,
         "frames": frames,
         "seconds": seconds,

@@ -25,7 +25,8 @@ from kineograph.request import Keyframe, Request, box_of
 LONGEST_NAME = 100
 LENGTHS = ("frames", "seconds")
 NUMBERS = ("extend", "interpolate", "frames", "seconds", "fps", "steps", "guidance", "seed")
-FIELDS = ("prompt", "model", "image", "video", "mask", "fit", "size", *NUMBERS)  # columns of a request
+OTHERS = ("prompt", "model", "image", "video", "mask", "outpaint", "fit", "size")
+FIELDS = (*OTHERS, *NUMBERS)  # columns of a request
 _PIECE = re.compile(r"[^{}]+|\{\{|\}\}|\{([^{}]+)\}")
 
 
@@ -239,6 +240,8 @@ def _read(column: str, value: object, folder: Path) -> object:
         return _number(value)
     if column == "size":
         return size_of(value)
+    if column == "outpaint":
+        return {"true": True, "false": False}.get(value.lower(), value)
     if column == "model":
         return value if value in catalog.names() else str(catalog.folder_of(_beside(folder, value)))
     is_path = column == "video" or (column == "mask" and not box_of(value))

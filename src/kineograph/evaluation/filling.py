@@ -61,6 +61,12 @@ def _inpainting(prompt: str, clip: Video) -> Canvas:
     return builders.inpainting_canvas(prompt, clip, hole)
 
 
+def _outpainting(prompt: str, clip: Video) -> Canvas:
+    columns = slice(*(round(end * clip.width) for end in BOX))
+    middle = Video(clip.frames[:, :, columns], clip.fps)
+    return builders.outpainting_canvas(prompt, middle, width=clip.width, height=clip.height)
+
+
 # Trivial rules: each unknown frame, or column, is a mixture of known ones
 
 
@@ -77,7 +83,7 @@ def blend(canvas: Canvas) -> Frames:
 
 
 def across(canvas: Canvas) -> Frames:
-    """Each column of a hole blends the known ones on its left and right."""
+    """Each column of a hole blends the known ones on its left and right; beyond them, the last one."""
     columns = rearrange(canvas.frames, "t h w c -> w t h c")
     known = np.asarray(canvas.known.all(axis=(0, 1)))
     return _filled(canvas, rearrange(_mixed(columns, known), "w t h c -> t h w c"))
@@ -113,6 +119,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "keyframes": Task(_keyframes, (hold, blend), "the first and the last frame"),
         "interpolation": Task(_interpolation, (hold, blend), "every fourth frame"),
         "inpainting": Task(_inpainting, (across,), "all but a box in the middle, a quarter of the frame"),
+        "outpainting": Task(_outpainting, (across,), "the middle half of every row"),
     }
 )
 

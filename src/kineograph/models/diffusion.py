@@ -20,7 +20,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from kineograph.canvas import Canvas
+from kineograph.canvas import TASKS, Canvas
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
@@ -135,7 +135,7 @@ class FlowLoss:
     left out for guidance; times are logit-normal around `location` (arXiv 2403.03206).
     """
 
-    text: float = 0.7
+    text: float = 0.62
     independent: float = 0.1
     drop: float = 0.1
     location: float = -0.4
@@ -194,23 +194,40 @@ class FlowObjective:
         return torch.where(clean, 1.0, time)
 
 
+HOLE, MOVING_HOLE, ISLAND = 4, 5, 6  # kinds of random canvases in which a box matters
+
+
 def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
-    """Random canvases to train on, (B, T, H, W) bool: keyframes, future, every n-th frame, all but a box."""
-    rows, length, height, width = shape
-    kind = torch.randint(0, 5, (rows, 1), generator=draw)
+    """Random canvases to train on, (B, T, H, W) bool: keyframes, future, every n-th frame, all but a box, all
+    but a box that moves, nothing but a box."""
+    rows, length = shape[:2]
+    kind = torch.randint(0, 7, (rows, 1), generator=draw)
     at = torch.arange(length)
     first = torch.rand(rows, 1, generator=draw) < 0.7
     keys = torch.rand(rows, length, generator=draw) < 0.1
     future = at >= torch.randint(1, length, (rows, 1), generator=draw)
     every = at % (2 ** torch.randint(1, 4, (rows, 1), generator=draw)) == 0
     last = (at == length - 1) | ((at == 0) & first)
-    frames_known = torch.stack([last, keys | ((at == 0) & first), future, every, torch.ones_like(keys)])
-    known = frames_known[kind[:, 0], torch.arange(rows)][:, :, None, None].expand(shape)
-    low, extent = torch.rand(2, rows, 2, 1, 1, 1, generator=draw).unbind(0)
-    begin, end = low * 0.7, low * 0.7 + 0.2 + 0.5 * extent
+    whole = torch.ones_like(keys)
+    frames_known = torch.stack([last, keys | ((at == 0) & first), future, every, whole, whole, whole])
+    known = frames_known[kind[:, 0], torch.arange(rows)][:, :, None, None]
+    kind = kind[:, :, None, None]
+    inside = _draw_boxes(shape, kind == MOVING_HOLE, kind == ISLAND, draw)
+    return known & torch.where(kind == ISLAND, inside, ~inside | (kind < HOLE))
+
+
+def _draw_boxes(shape: Sequence[int], moving: Tensor, large: Tensor, draw: torch.Generator) -> Tensor:
+    """A random box in each row, (B, T, H, W) bool, 1 inside. Large ones reach from edge to edge in height or
+    in width, two of three times, as footage of another shape does."""
+    rows, length, height, width = shape
+    low, extent, drift = torch.rand(3, rows, 2, 1, 1, 1, generator=draw).unbind(0)
+    spans = torch.randint(0, 3, (rows, 1, 1, 1), generator=draw)
+    begin = low * 0.7 + moving[:, None] * (drift - 0.5) * torch.linspace(0, 1, length)[:, None, None]
+    begin = torch.where(large[:, None], low * 0.4, begin)
+    end = begin + torch.where(large[:, None], 0.3 + 0.4 * extent, 0.2 + 0.5 * extent)
     y, x = torch.arange(height)[:, None] / height, torch.arange(width) / width
-    inside = (y >= begin[:, 0]) & (y < end[:, 0]) & (x >= begin[:, 1]) & (x < end[:, 1])
-    return known & ~(inside & (kind == 4)[:, :, None, None])
+    in_rows, in_columns = ((p >= begin[:, i]) & (p < end[:, i]) for i, p in enumerate((y, x)))
+    return (in_rows | (large & (spans == 0))) & (in_columns | (large & (spans == 1)))
 
 
 # The model
@@ -380,7 +397,7 @@ class Diffusion:
 
 # To and from a folder
 
-ABILITIES = frozenset({"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting"})
+ABILITIES = frozenset(TASKS)
 DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
 
 

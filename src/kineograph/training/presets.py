@@ -47,7 +47,7 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=8)
+    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12)
 
 
 @dataclass(frozen=True)
