@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kineograph.canvas import TASKS
+from kineograph.canvas import GUIDES, TASKS
 from kineograph.models.family import Spec, Step
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk
@@ -14,7 +14,7 @@ CHUNK = 4
 SPEC = Spec(
     name="plain",
     family="plain",
-    abilities=frozenset(TASKS),
+    abilities=frozenset({*TASKS, *GUIDES}),
     width=64,
     height=48,
     fps=8.0,

@@ -5,11 +5,11 @@ import pytest
 from plain_model import PlainModel
 
 from kineograph import catalog
-from kineograph.canvas import TASKS
+from kineograph.canvas import GUIDES, TASKS
 from kineograph.errors import AbilityError, RequestError
 from kineograph.generation import generate, generate_batch, generate_video
 from kineograph.models.family import Step
-from kineograph.request import Keyframe, Request
+from kineograph.request import Keyframe, Request, Waypoint
 from kineograph.video import Chunk
 
 model = PlainModel()
@@ -68,10 +68,11 @@ def test_the_request_overrides_the_models_settings():
         ("interpolation", {"video": "none.mp4", "interpolate": 2}),
         ("inpainting", {"video": "none.mp4", "mask": "0,0,1,1"}),
         ("outpainting", {"video": "none.mp4", "outpaint": True}),
+        ("travel", {"then": (Waypoint("a red ball", 1.0),)}),
     ],
 )
 def test_refused_before_anything_is_read(task, fields):
-    assert task in TASKS
+    assert task in {*TASKS, *GUIDES}
     with pytest.raises(AbilityError, match=task):
         generate(Request("a ball", **fields), model.without(task))
 

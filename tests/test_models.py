@@ -24,6 +24,7 @@ from kineograph.models.diffusion import (
     draw_known,
     fold_canvas,
     partly_known,
+    travel,
 )
 from kineograph.models.family import Step
 from kineograph.request import Request
@@ -126,7 +127,7 @@ def test_the_description_survives(name, models):
     spec = models[name].spec
     assert (spec.name, spec.family) == ("tiny", name)
     assert (spec.width, spec.height, spec.window, spec.fps) == (SIDE, SIDE, WINDOW, FPS)
-    assert spec.abilities <= set(canvases.TASKS)
+    assert spec.abilities <= {*canvases.TASKS, *canvases.GUIDES}
     assert len(spec.weights_hash) == 64
 
 
@@ -325,6 +326,43 @@ def test_continuing_known_windows_costs_only_the_new_ones(name, models):
     _, steps = made(fill(canvases.continue_canvas("", footage, 4), Request("a", steps=2), models[name]))
     _, whole = made(fill(blank(len(footage) + 4), Request("a", steps=2), models[name]))
     assert 0 < steps[-1].done == steps[-1].total < whole[-1].total
+
+
+# Prompts that change on the way
+
+
+def travelling(way, frames=WINDOW):
+    return replace(blank(frames), prompt="a red ball", guides={"travel": way})
+
+
+@every_family
+def test_on_the_way_from_a_prompt_to_itself_nothing_changes(name, models):
+    if "travel" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't travel")
+    stays = frames_of(models[name], travelling((("a red ball", 6.0), ("a red ball", 20.0)), 21))
+    plain = frames_of(models[name], replace(blank(21), prompt="a red ball"))
+    assert np.abs(stays.astype(int) - plain).max() <= 1
+
+
+@every_family
+def test_prompts_of_the_past_and_of_the_future_count_alone(name, models):
+    if "travel" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't travel")
+    later = frames_of(models[name], travelling((("a green box", 1e6),)))
+    plain = frames_of(models[name], replace(blank(), prompt="a red ball"))
+    assert np.abs(later.astype(int) - plain).max() <= 1
+    past = frames_of(models[name], travelling((("a green box", 1e-6),)))
+    assert not np.array_equal(past, plain)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0.1, 50), min_size=0, max_size=4, unique=True).map(sorted))
+def test_shares_of_prompts_add_up_and_each_counts_alone_at_its_stop(later):
+    stops = torch.tensor([0.0, *later, *later[-1:]])  # the last one filled up, as in a batch
+    shares = travel(stops[:, None], stops)[:, 0]
+    assert shares.min() >= 0
+    assert torch.allclose(shares.sum(dim=0), torch.ones(len(stops)))
+    assert torch.allclose(shares[: 1 + len(later), : 1 + len(later)], torch.eye(1 + len(later)), atol=1e-3)
 
 
 # The canvas on the latent grid

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kineograph.errors import RequestError
-from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, box_of
+from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Waypoint, box_of
 
 even_sides = st.integers(8, 2048).map(lambda side: 2 * side)
 optional_numbers = {
@@ -26,6 +26,7 @@ ways = st.one_of(
     st.fixed_dictionaries({"video": st.just("v.mp4"), "interpolate": st.integers(2, 64)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "mask": st.just("0.1,0.2,0.3,0.4")}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "outpaint": st.just(True)}),
+    st.fixed_dictionaries({"then": st.just((Waypoint("a ball", 0.5), Waypoint("", 2.0)))}),
 )
 
 
@@ -42,7 +43,7 @@ def test_json_round_trip(prompt, numbers, way, seed):
 
 
 def test_only_what_is_given_is_written():
-    assert set(json.loads(Request("a ball").to_json())) == {"prompt", "model", "images", "fit", "seed"}
+    assert set(json.loads(Request("a ball").to_json())) == {"prompt", "model", "fit", "seed"}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,10 @@ def test_only_what_is_given_is_written():
         {"video": "v.mp4", "extend": 1.0, "frames": 9},
         {"video": "v.mp4", "interpolate": 1},
         {"outpaint": True},
+        {"then": [Waypoint("a box", 1.0)]},
+        {"then": ("a box",)},
+        {"then": (Waypoint("a box", 2.0), Waypoint("a ring", 1.0))},
+        {"then": (Waypoint("a box", 1.0), Waypoint("a ring", 1.0))},
         {"video": "v.mp4", "outpaint": 1},
         {"video": "v.mp4", "outpaint": True, "extend": 1.0},
         {"video": "v.mp4", "mask": "0.5,0.5,0.6,0.1"},

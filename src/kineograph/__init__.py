@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from kineograph.canvas import TASKS, Canvas
+    from kineograph.canvas import GUIDES, TASKS, Canvas
     from kineograph.catalog import describe, load, names
     from kineograph.errors import (
         AbilityError,
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from kineograph.generation import generate, generate_batch, generate_video
     from kineograph.models.family import Step
     from kineograph.provenance.mark import MadeVideo, save
-    from kineograph.request import Keyframe, Request
+    from kineograph.request import Keyframe, Request, Waypoint
     from kineograph.video import Chunk, Video
 
 __all__ = [
+    "GUIDES",
     "TASKS",
     "AbilityError",
     "Canvas",
@@ -45,6 +46,7 @@ __all__ = [
     "TrainingError",
     "UserError",
     "Video",
+    "Waypoint",
     "__version__",
     "describe",
     "generate",
@@ -57,6 +59,7 @@ __all__ = [
 
 # Where each public name stands; its module is imported when the name is first asked for.
 _HOMES = {
+    "GUIDES": "canvas",
     "TASKS": "canvas",
     "Canvas": "canvas",
     "describe": "catalog",
@@ -79,6 +82,7 @@ _HOMES = {
     "save": "provenance.mark",
     "Keyframe": "request",
     "Request": "request",
+    "Waypoint": "request",
     "Chunk": "video",
     "Video": "video",
 }

@@ -30,6 +30,8 @@ TASKS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+GUIDES: Mapping[str, str] = MappingProxyType({"travel": "the prompt changes on the way"})
+
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
@@ -41,7 +43,8 @@ class Canvas:
         fps: frames per second.
         prompt: what to show.
         task: a name in `TASKS`.
-        guides: what else guides the filling, by name.
+        guides: what else guides the filling, by the names in `GUIDES`. "travel" holds pairs of a prompt and
+            the frame, a number that need not be whole, at which the clip has come to it.
         notes: sentences for whoever asked, on how pictures and footage were fitted.
     """
 
@@ -58,6 +61,7 @@ class Canvas:
         assert self.known.dtype == np.bool_, self.known.dtype
         assert self.frames.shape == (*self.known.shape, 3), (self.frames.shape, self.known.shape)
         assert self.task in TASKS, self.task
+        assert self.guides.keys() <= GUIDES.keys(), self.guides.keys()
 
     def __len__(self) -> int:
         return len(self.frames)

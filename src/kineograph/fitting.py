@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +74,23 @@ def canvas_of(request: Request, *, width: int, height: int, fps: float, window: 
         rate = request.fps or fps
         length = _length(request, rate) or window
         canvas = text_canvas(request.prompt, frames=length, width=size[0], height=size[1], fps=rate)
+    canvas = replace(canvas, guides=_guides(request, canvas))
     if canvas.fps != fps:
         canvas = _noted(canvas, f"The clip plays at {canvas.fps:g} fps; this model learnt motion at {fps:g}.")
     return canvas
+
+
+def guides_of(request: Request) -> set[str]:
+    """The names in `GUIDES` of what the request has; reads nothing."""
+    return {"travel"} if request.then else set()
+
+
+def _guides(request: Request, canvas: Canvas) -> dict[str, Any]:
+    if not request.then:
+        return {}
+    if (last := request.then[-1]).at * canvas.fps > len(canvas):
+        raise RequestError(f"The prompt at {last.at:g} s stands after the end of the clip; make it longer.")
+    return {"travel": tuple((one.prompt, one.at * canvas.fps) for one in request.then)}
 
 
 def _noted(canvas: Canvas, *notes: str) -> Canvas:

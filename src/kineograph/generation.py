@@ -14,7 +14,7 @@ import numpy as np
 from kineograph import catalog
 from kineograph.canvas import Canvas
 from kineograph.errors import AbilityError, RequestError
-from kineograph.fitting import canvas_of, task_of
+from kineograph.fitting import canvas_of, guides_of, task_of
 from kineograph.models.family import Model, Step
 from kineograph.provenance.claim import claim_of, job_of
 from kineograph.provenance.mark import MadeVideo
@@ -32,10 +32,10 @@ def prepare(request: Request, model: Model) -> Canvas:
         RequestError, MediaError: the inputs don't fit.
     """
     spec = model.spec
-    task = task_of(request)
-    if task not in spec.abilities:
-        able = ", ".join(catalog.able(task)) or "no model in the catalog"
-        raise AbilityError(f"The model {spec.name} can't do {task}; able to are: {able}.")
+    for needed in (task_of(request), *sorted(guides_of(request))):
+        if needed not in spec.abilities:
+            able = ", ".join(catalog.able(needed)) or "no model in the catalog"
+            raise AbilityError(f"The model {spec.name} can't do {needed}; able to are: {able}.")
     return canvas_of(request, width=spec.width, height=spec.height, fps=spec.fps, window=spec.window)
 
 

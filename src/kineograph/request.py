@@ -6,9 +6,12 @@ import json
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NoReturn
+from itertools import pairwise
+from typing import Any, NoReturn, TypeVar
 
 from kineograph.errors import RequestError
+
+T = TypeVar("T")
 
 MAX_PROMPT = 2000
 MAX_FRAMES = 10_000
@@ -37,6 +40,13 @@ def _check_number(name: str, value: object, low: float, high: float, whole: bool
     if not good or not low <= value <= high:  # type: ignore[operator]  # a number by now; NaN fails here
         noun = "whole number" if whole else "number"
         raise RequestError(f"{name} must be a {noun} from {low} to {high}, not {value!r}.")
+
+
+def _check_prompt(prompt: object) -> None:
+    if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
+        raise RequestError(f"The prompt must be text of at most {MAX_PROMPT} characters.")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in prompt):
+        raise RequestError("The prompt must not hold control characters or line breaks; take them out.")
 
 
 def _check_path(name: str, value: object) -> None:
@@ -73,11 +83,24 @@ class Keyframe:
 
 
 @dataclass(frozen=True)
+class Waypoint:
+    """A prompt that the clip has come to at `at` seconds."""
+
+    prompt: str
+    at: float
+
+    def __post_init__(self) -> None:
+        _check_prompt(self.prompt)
+        _check_number("The time of a later prompt", self.at, 0.001, MAX_SECONDS, whole=False)
+
+
+@dataclass(frozen=True)
 class Request:
     """One clip to be made. Values that are None are left to the model.
 
     Args:
         prompt: what to show, up to 2,000 characters; may be empty where pictures or footage guide.
+        then: prompts that the clip comes to later; between two of them it is on the way.
         model: a name in the catalog, or a local folder.
         images: pictures that the clip passes through.
         video: footage to be extended, interpolated, filled in or widened.
@@ -99,6 +122,7 @@ class Request:
     """
 
     prompt: str = ""
+    then: tuple[Waypoint, ...] = ()
     model: str = "playground"
     images: tuple[Keyframe, ...] = ()
     video: str | None = None
@@ -122,10 +146,11 @@ class Request:
         self._check_length()
 
     def _check_words(self) -> None:
-        if not isinstance(self.prompt, str) or len(self.prompt) > MAX_PROMPT:
-            raise RequestError(f"The prompt must be text of at most {MAX_PROMPT} characters.")
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in self.prompt):
-            raise RequestError("The prompt must not hold control characters or line breaks; take them out.")
+        _check_prompt(self.prompt)
+        if not isinstance(self.then, tuple) or any(not isinstance(one, Waypoint) for one in self.then):
+            raise RequestError("then must be a tuple of Waypoint(prompt, at).")
+        if any(one.at >= other.at for one, other in pairwise(self.then)):
+            raise RequestError("The later prompts must stand in the order of their times, each at its own.")
         _check_path("model", self.model)
         if self.fit not in FITS:
             raise RequestError(f"fit must be crop or pad, not {self.fit!r}.")
@@ -173,10 +198,16 @@ class Request:
         if self.video and (self.frames or self.seconds):
             raise RequestError("The length follows from the video; leave frames and seconds out.")
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompt and those that the clip comes to later."""
+        return (self.prompt, *(one.prompt for one in self.then))
+
     def to_json(self) -> str:
-        """The whole request as a JSON object; fields that are None or false are left out."""
-        values = asdict(self).items()
-        return json.dumps({name: value for name, value in values if value is not None and value is not False})
+        """The whole request as a JSON object; fields that are None, false or empty tuples are left out."""
+        absent = (None, False, ())
+        given = [(name, value) for name, value in asdict(self).items() if not any(value is a for a in absent)]
+        return json.dumps(dict(given))
 
     @classmethod
     def from_json(cls, text: str) -> Request:
@@ -188,7 +219,9 @@ class Request:
         values = _parse_object(text)
         _check_keys("request", values, {field.name for field in fields(cls)})
         if "images" in values:
-            values["images"] = _parse_images(values["images"])
+            values["images"] = _parse_each("images", values["images"], Keyframe, {"path": "a.png", "at": 0})
+        if "then" in values:
+            values["then"] = _parse_each("then", values["then"], Waypoint, {"prompt": "a ball", "at": 2})
         if isinstance(values.get("size"), list):
             values["size"] = tuple(values["size"])
         return cls(**values)
@@ -208,14 +241,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def _parse_images(values: object) -> tuple[Keyframe, ...]:
+def _parse_each(name: str, values: object, kind: type[T], such: dict[str, Any]) -> tuple[T, ...]:
+    """A tuple of `kind` from a list of objects that have keys of `such`."""
     if not isinstance(values, list) or any(not isinstance(value, dict) for value in values):
-        raise RequestError('images must be a list of objects such as {"path": "a.png", "at": 0}.')
+        raise RequestError(f"{name} must be a list of objects such as {json.dumps(such)}.")
     for value in values:
-        _check_keys("image", value, {"path", "at"})
-        if "path" not in value:
-            raise RequestError("Each of images needs a path.")
-    return tuple(Keyframe(**value) for value in values)
+        _check_keys(f"list of {name}", value, set(such))
+    try:
+        return tuple(kind(**value) for value in values)
+    except TypeError as error:
+        raise RequestError(f"Each of {name} must be like {json.dumps(such)}.") from error
 
 
 def _check_keys(what: str, values: dict[str, Any], known: set[str]) -> None:

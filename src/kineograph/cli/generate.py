@@ -24,7 +24,7 @@ from kineograph.cli.output import (
     with_progress,
 )
 from kineograph.errors import RequestError
-from kineograph.request import MAX_SEED, Keyframe, Request
+from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Waypoint
 
 if TYPE_CHECKING:
     from kineograph.canvas import Canvas
@@ -40,6 +40,7 @@ def generate(
     prompt: str | None = None,
     /,
     *,
+    then: Annotated[list[str] | None, Parameter(negative=())] = None,
     model: str | None = None,
     image: Annotated[list[str] | None, Parameter(negative=())] = None,
     video: str | None = None,
@@ -70,6 +71,8 @@ def generate(
 
         kineo generate "a star rises" --image first.png --image last.png -o star.mp4
 
+        kineo generate "a red ball by day" --then "a red ball at night@2" --seconds 2
+
         kineo generate "a car drives left" --video past.mp4 --extend 2
 
         kineo generate --video slow.mp4 --interpolate 2
@@ -84,6 +87,9 @@ def generate(
     ----------
     prompt
         What to show, in quotes.
+    then
+        What the clip comes to later, PROMPT@SECONDS; may be given several times. Between two prompts the
+        clip is on the way from one to the other.
     model
         A model's name or its folder; playground unless given.
     image
@@ -128,6 +134,7 @@ def generate(
     """
     given = {
         "prompt": prompt,
+        "then": tuple(map(waypoint_of, then)) if then else None,
         "model": model_of(model) if model is not None else None,
         "images": tuple(map(keyframe_of, image)) if image else None,
         "video": video,
@@ -166,6 +173,14 @@ def keyframe_of(text: str) -> Keyframe:
     if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not os.path.lexists(text):
         return Keyframe(path, float(time))
     return Keyframe(text)
+
+
+def waypoint_of(text: str) -> Waypoint:
+    """PROMPT@SECONDS."""
+    prompt, _, time = text.rpartition("@")
+    if not re.fullmatch(r"\d*\.?\d+|\d+\.", time.strip()):
+        raise RequestError(f"then must be PROMPT@SECONDS, such as 'a ball at night@2', not {text!r}.")
+    return Waypoint(prompt.strip(), float(time))
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -249,7 +264,7 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """The words of a prompt that the model does not know, and those after the last one that it reads."""
+    """The words of the prompts that the model does not know, and those after the last one that it reads."""
 
     unknown: list[str]
     unread: list[str]
@@ -259,9 +274,10 @@ def _passed_over(request: Request) -> PassedOver:
     from kineograph.text.vocabulary import Vocabulary, unread
 
     about = catalog.describe(request.model)
+    length = MAX_PROMPT if about.text_length is None else about.text_length
     return PassedOver(
-        Vocabulary(about.vocabulary).unknown(request.prompt) if about.vocabulary else [],
-        [] if about.text_length is None else unread(request.prompt, about.text_length),
+        Vocabulary(about.vocabulary).unknown(" ".join(request.prompts)) if about.vocabulary else [],
+        [word for prompt in request.prompts for word in unread(prompt, length)],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kineograph.canvas import TASKS
+from kineograph.canvas import GUIDES, TASKS
 from kineograph.evaluation.adherence import Adherence
 from kineograph.evaluation.cost import PROMPT
 from kineograph.evaluation.facts import Facts
@@ -50,7 +50,8 @@ Its weights have the SHA-256 `{spec.weights_hash[:16]}…`.
 
 
 def _abilities(spec: Spec) -> str:
-    lines = [f"- **{name}**: {what}." for name, what in TASKS.items() if name in spec.abilities]
+    known = {**TASKS, **GUIDES}
+    lines = [f"- **{name}**: {what}." for name, what in known.items() if name in spec.abilities]
     return "\n".join(
         ["## What it can do", "", *lines, "", "Longer clips are rolled out, a window at a time."]
     )

@@ -20,7 +20,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from kineograph.canvas import TASKS, Canvas
+from kineograph.canvas import GUIDES, TASKS, Canvas
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
@@ -235,11 +235,33 @@ def _draw_boxes(shape: Sequence[int], moving: Tensor, large: Tensor, draw: torch
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """Encoded captions (B, L, D), with and without prompt, and the canvases, read a window at a time."""
+    """Encoded captions, P to each of B clips, what no prompt is, and the canvases, read a window at a time.
 
-    caption: Tensor
+    captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; nothing (B, L, D).
+    """
+
+    captions: Tensor
+    stops: Tensor
     nothing: Tensor
     canvases: Sequence[Canvas]
+
+    def shares(self, start: int, groups: int) -> Tensor:
+        """How much each prompt counts in the latent frames of the window that begins at `start`: (P, B, t),
+        adding up to 1."""
+        last_frames = start + TIME_STRIDE * torch.arange(groups)
+        return travel(self.stops, last_frames.to(self.stops))
+
+
+def travel(stops: Tensor, frames: Tensor) -> Tensor:
+    """Linear interpolation between stops (P, B), which grow, at frames (t,): the weight (P, B, t) of each.
+
+    Before the first and after the last that one counts alone, and so does the first of equal stops.
+    """
+    gap = (stops[1:] - stops[:-1])[..., None]
+    on_the_way = ((frames - stops[:-1, :, None]) / gap.clamp(min=1e-6)).clamp(0, 1)  # from each to the next
+    passed = torch.where(gap > 0, on_the_way, 0.0)
+    edge = passed.new_zeros(1, stops.shape[1], len(frames))
+    return torch.cat([edge + 1, passed]) - torch.cat([passed, edge])
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +272,11 @@ class Latents:
     span: Span
     height: int
     width: int
+
+
+def _mixed(shares: Tensor, values: Sequence[Tensor]) -> Tensor:
+    """The sum of values (B, t, C, h, w), each times its share (B, t, 1, 1, 1)."""
+    return torch.stack([share * value for share, value in zip(shares, values, strict=True)]).sum(dim=0)
 
 
 class Diffusion:
@@ -264,8 +291,12 @@ class Diffusion:
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
         """Encode the prompts."""
-        caption = self._encoded([canvas.prompt for canvas in canvases])
-        return Conditions(caption, self._encoded([""] * len(canvases)), canvases)
+        ways = [((canvas.prompt, 0.0), *canvas.guides.get("travel", ())) for canvas in canvases]
+        longest = max(map(len, ways))
+        even = list(zip(*[(*way, *[way[-1]] * (longest - len(way))) for way in ways], strict=True))
+        captions = torch.stack([self._encoded([prompt for prompt, _ in stop]) for stop in even])
+        stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
+        return Conditions(captions, stops, self._encoded([""] * len(canvases)), canvases)
 
     @torch.inference_mode()
     def sample(
@@ -284,7 +315,9 @@ class Diffusion:
             if made is not None:
                 shared = slice(-CONTEXT, None) if backwards else slice(CONTEXT)
                 frames[:, shared], known[:, shared] = made, True
-            solved = self._solve(conditions, frames, known, self._drawn(noises, number), sampling)
+            solved = self._solve(
+                conditions, span.start, (frames, known), self._drawn(noises, number), sampling
+            )
             for evaluated, state in solved:
                 values = state
                 if evaluated:
@@ -322,9 +355,15 @@ class Diffusion:
         return to_signal(frames), known
 
     def _solve(
-        self, conditions: Conditions, frames: Tensor, known: Tensor, noise: Tensor, sampling: Sampling
+        self,
+        conditions: Conditions,
+        begin: int,
+        window: tuple[Tensor, Tensor],
+        noise: Tensor,
+        sampling: Sampling,
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield (evaluations done, latents) after every step of one window."""
+        """Yield (evaluations done, latents) after every step of the window of frames and mask at `begin`."""
+        frames, known = window
         clean = clean_groups(known)
         held = clean[:, :, None, None, None]
         with autocast(self.device, self.dtype):
@@ -351,12 +390,18 @@ class Diffusion:
                 )
             return torch.where(held.repeat(again), 0.0, v).chunk(several)
 
-        velocity = guided(
-            lambda z, time: slope(z, time, conditions.caption)[0],
-            lambda z, time: slope(z, time, conditions.caption, conditions.nothing),  # type: ignore[arg-type,return-value]
-            sampling.guidance,
-            sampling.interval,
-        )
+        shares = conditions.shares(begin, clean.shape[1])
+        counts = shares.flatten(1).any(dim=1)
+        shares, captions = shares[counts][..., None, None, None], conditions.captions[counts]
+
+        def prompted(z: Tensor, time: float) -> Tensor:
+            return _mixed(shares, slope(z, time, *captions))
+
+        def both(z: Tensor, time: float) -> tuple[Tensor, Tensor]:
+            *with_prompt, without = slope(z, time, *captions, conditions.nothing)
+            return _mixed(shares, with_prompt), without
+
+        velocity = guided(prompted, both, sampling.guidance, sampling.interval)
         for z in SOLVERS[sampling.solver](velocity, start, times(sampling.steps)):
             yield count, z
 
@@ -397,7 +442,7 @@ class Diffusion:
 
 # To and from a folder
 
-ABILITIES = frozenset(TASKS)
+ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
 DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
 
 

@@ -19,8 +19,8 @@ from kineograph.video import Chunk
 class Spec:
     """What a model is and which canvases it fills; all that the rest of the program knows about it.
 
-    `abilities` are task names of `kineograph.canvas.TASKS`. `width`, `height` (pixels) and `fps` are the
-    native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
+    `abilities` are names in `kineograph.canvas.TASKS` and `GUIDES`. `width`, `height` (pixels) and `fps` are
+    the native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
     frames made at once: longer clips are rolled out.
     """
 

@@ -131,8 +131,14 @@ def claim_of(job: Job) -> Claim:
         seed=job.request.seed,
         model=job.model,
         weights_hash=job.weights_hash,
-        prompt_hash="sha256:" + hashlib.sha256((job.salt + job.request.prompt).encode()).hexdigest(),
+        prompt_hash=_prompt_hash(job),
     )
+
+
+def _prompt_hash(job: Job) -> str:
+    """Of the salt and the prompts, a line each."""
+    text = job.salt + "\n".join(job.request.prompts)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def rendering_claim(seed: int | None = None) -> Claim:
