@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import process, report, setup, side_by_side
+from benchmarks import long, process, report, setup, side_by_side
 from benchmarks.__main__ import PARTS, main
 from benchmarks.report import Row
 from benchmarks.timing import QUICK, Effort, Measured, flops_of, in_turn, measure
@@ -114,6 +115,35 @@ def test_both_networks_do_as_much(tmp_path):
     for backward in (False, True):
         done = side_by_side.Pass(networks, config, 2, backward).flops.values()
         assert max(done) <= (1 + side_by_side.ALIKE) * min(done)
+
+
+# Long clips
+
+
+def clip_of(frames):
+    sharp = np.array([long.sharpness(frame) for frame in frames])
+    return long.Long(len(frames) / 8, 100.0, 1.0, 8.0, sharp, frames.mean(axis=(1, 2)))
+
+
+def test_a_clip_that_blurs_and_darkens_is_told():
+    rng = np.random.default_rng(0)
+    steady = rng.integers(60, 200, (64, 16, 16, 3), np.uint8)
+    faded = (steady * np.linspace(1, 0.5, 64)[:, None, None, None]).astype(np.uint8)
+    kept, lost = clip_of(steady), clip_of(faded)
+    assert kept.sharpness_kept == pytest.approx(1, abs=0.03)
+    assert kept.color_drift < 0.02
+    assert lost.sharpness_kept == pytest.approx(0.57, abs=0.05)
+    assert lost.color_drift > 0.15
+
+
+def test_long_clips_end_to_end(tmp_path):
+    model = setup.quick(tmp_path).model
+    (tmp_path / "docs").mkdir()
+    long.main(seconds=(0.25, 1.5), model=str(model), report=tmp_path / "docs" / "long.md")
+    page = (tmp_path / "docs" / "long.md").read_text()
+    assert "| 0.25 s" in page
+    assert "| 1.5 s" in page
+    assert (tmp_path / "docs" / "images" / long.PICTURE).stat().st_size > 1000
 
 
 # The command

@@ -21,7 +21,7 @@ from kineograph.evaluation.adherence import CELLS, captions_of, judge, of_ceilin
 from kineograph.evaluation.card import card
 from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
-from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness
+from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness, seam_of
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
 from kineograph.evaluation.memorisation import memorisation, nearest
 from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
@@ -216,7 +216,20 @@ def test_an_exact_filling_has_no_error_and_a_known_one_a_known_error():
     found = nearness([compare(hold(canvas), truth, ~canvas.known, things)] * 3)
     assert found.psnr.value == pytest.approx(psnr((100 + 400 + 100) / 3))
     assert found.things.value == pytest.approx(psnr(100))
+    assert found.seam.value == pytest.approx(psnr((100 + 100) / 2))
     assert found.psnr.count == 3
+
+
+def test_the_seam_is_what_lies_close_to_what_is_known():
+    unknown = np.zeros((5, 20, 20), bool)
+    unknown[2:] = True
+    np.testing.assert_array_equal(seam_of(unknown).any(axis=(1, 2)), [False, False, True, False, False])
+    unknown = np.zeros((1, 20, 20), bool)
+    unknown[:, 2:18, 2:18] = True
+    seam = seam_of(unknown)
+    assert seam.sum() == 16**2 - 8**2
+    assert not seam[~unknown].any()
+    assert not seam_of(np.ones((2, 20, 20), bool)).any()
 
 
 @pytest.mark.parametrize("name", TASKS)

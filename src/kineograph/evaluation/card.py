@@ -125,7 +125,8 @@ Held-out combinations, which no training clip shows: {colors}; {motions}.
 
 **Fills canvases.** Some pixels of a rendered clip are known, and the caption is given.
 Known are {known}.
-PSNR is of the mean squared error over the unknown pixels of all clips, and over those that show a thing.
+PSNR is of the mean squared error over the unknown pixels of all clips, over those that show a thing, and over
+those at the seam, within 4 pixels and one frame of known ones.
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from einops import rearrange
 
 from kineograph import canvas as builders
@@ -25,6 +27,7 @@ from kineograph.video import Chunk, Frames, Video
 from kineograph.worlds.holdout import training_scenes
 
 EVERY = 4  # of how many frames one is known to interpolate between
+SEAM = 4  # pixels
 BOX = (0.25, 0.75)  # from where to where in height and width there is a hole
 
 
@@ -131,12 +134,13 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 class Nearness:
     """How near to the truth.
 
-    PSNR in dB of the mean squared error over all clips' unknown pixels, and over those of them that show a
-    thing; mean SSIM of the frames that weren't wholly known.
+    PSNR in dB of the mean squared error over all clips' unknown pixels, over those of them that show a thing,
+    and over those at the seam (see `seam_of`); mean SSIM of the frames that weren't wholly known.
     """
 
     psnr: Figure
     things: Figure
+    seam: Figure
     ssim: Figure
 
 
@@ -155,14 +159,23 @@ class Filling:
     better: Figure
 
 
-Row = tuple[float, float, float, float, float]  # squared error and its count, the same of things, SSIM
+Row = tuple[float, ...]  # squared error and its count, the same of things and of the seam, SSIM
 
 
 def compare(made: Frames, truth: Frames, unknown: Mask, things: Mask) -> Row:
     """A clip (T, H, W, 3) against the truth wherever `unknown` (T, H, W), of which `things` shows things."""
     frames = unknown.any(axis=(1, 2))
-    errors = *squared_error(made, truth, unknown), *squared_error(made, truth, unknown & things)
+    parts = (unknown, unknown & things, seam_of(unknown))
+    errors = [value for part in parts for value in squared_error(made, truth, part)]
     return *errors, ssim(made[frames], truth[frames])
+
+
+def seam_of(unknown: Mask) -> Mask:
+    """The unknown pixels (T, H, W) no farther than SEAM pixels and one frame from known ones."""
+    known = torch.from_numpy(~unknown)[None].float()
+    size = (3, 2 * SEAM + 1, 2 * SEAM + 1)
+    near = F.max_pool3d(known, size, stride=1, padding=tuple(side // 2 for side in size))
+    return np.asarray(unknown & (near[0].numpy() > 0))
 
 
 def nearness(rows: Sequence[Row]) -> Nearness:
@@ -171,7 +184,8 @@ def nearness(rows: Sequence[Row]) -> Nearness:
     return Nearness(
         psnr=bootstrap(_pooled_psnr, values[:, 0:2]),
         things=bootstrap(_pooled_psnr, values[:, 2:4]),
-        ssim=bootstrap(lambda column: float(column.mean()), values[:, 4]),
+        seam=bootstrap(_pooled_psnr, values[:, 4:6]),
+        ssim=bootstrap(lambda column: float(column.mean()), values[:, 6]),
     )
 
 

@@ -125,7 +125,7 @@ def _filling(found: Sequence[Filling]) -> str:
         return ""
     rows = [row for task in found for row in _task_rows(task)]
     title = f"### Fills canvases: unknown pixels against the truth ({found[0].better.count} clips a task)"
-    head = ("task", "filled by", "PSNR, dB", "PSNR of things, dB", "SSIM", "model nearer than rule")
+    head = ("task", "filled by", "PSNR, dB", "of things", "at the seam", "SSIM", "model nearer than rule")
     return f"{title}\n\n{table(head, rows)}"
 
 
@@ -139,6 +139,7 @@ def _task_rows(found: Filling) -> list[list[str]]:
             way,
             decibels(near.psnr),
             decibels(near.things),
+            decibels(near.seam),
             ratio(near.ssim),
             percent(found.better) if way == "model" else "",
         ]
