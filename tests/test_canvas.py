@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from kineograph.canvas import (
     TASKS,
+    Source,
     continue_canvas,
+    edit_canvas,
     inpainting_canvas,
     interpolation_canvas,
     keyframes_canvas,
@@ -37,6 +39,7 @@ def canvases(seed: int, frames: int, n: int) -> dict:
         "precede": precede_canvas("a", video, n),
         "interpolation": interpolation_canvas("a", video, n + 1),
         "inpainting": inpainting_canvas("a", video, fill),
+        "edit": edit_canvas("a", Source(video.frames, 0.5), 8.0),
         "outpainting": outpainting_canvas("a", video, width=24 + 2 * n, height=17),
     }
 

@@ -68,6 +68,7 @@ def test_the_request_overrides_the_models_settings():
         ("interpolation", {"video": "none.mp4", "interpolate": 2}),
         ("inpainting", {"video": "none.mp4", "mask": "0,0,1,1"}),
         ("outpainting", {"video": "none.mp4", "outpaint": True}),
+        ("edit", {"video": "none.mp4", "edit": 0.5}),
         ("travel", {"then": (Waypoint("a red ball", 1.0),)}),
     ],
 )

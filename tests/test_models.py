@@ -17,19 +17,15 @@ from tiny_models import CAPTIONS, CLIPS, FAMILIES, FPS, SIDE, WINDOW, shaken
 
 from kineograph import canvas as canvases
 from kineograph.errors import ModelError
+from kineograph.evaluation.making import rebuild
 from kineograph.generation import fill, generate_batch
 from kineograph.models import MODELS
-from kineograph.models.diffusion import (
-    clean_groups,
-    draw_known,
-    fold_canvas,
-    partly_known,
-    travel,
-)
 from kineograph.models.family import Step
+from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.request import Request
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
+from kineograph.sampling.travel import shares
 from kineograph.training.loop import TrainConfig, Trainer
 from kineograph.training.optim import OptimConfig
 from kineograph.video import Chunk, Video
@@ -253,6 +249,7 @@ TASKS = {
     "precede": canvases.precede_canvas("", FOOTAGE, 9),
     "interpolation": canvases.interpolation_canvas("", FOOTAGE, 2),
     "inpainting": canvases.inpainting_canvas("", FOOTAGE, BOX),
+    "edit": canvases.edit_canvas("a green box", canvases.Source(CLIPS[0], 0.8, "a red ball"), FPS),
     "outpainting": canvases.outpainting_canvas("", CUT, width=32, height=32),
 }
 
@@ -328,6 +325,40 @@ def test_continuing_known_windows_costs_only_the_new_ones(name, models):
     assert 0 < steps[-1].done == steps[-1].total < whole[-1].total
 
 
+# Edits
+
+
+def edit(strength, frames=CLIPS[0], prompt="a green box", was="a red ball"):
+    return canvases.edit_canvas(prompt, canvases.Source(frames, strength, was), FPS)
+
+
+@every_family
+def test_an_edit_to_what_is_there_changes_nothing_but_what_latents_lose(name, models):
+    if "edit" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't edit")
+    request = Request("a red ball", guidance=1.0)
+    same, _ = made(fill(edit(0.8, prompt="a red ball"), request, models[name]))
+    rebuilt = rebuild(CLIPS[:1], models[name])[0]
+    assert np.abs(same.astype(int) - rebuilt).max() <= 1
+
+
+@every_family
+def test_a_stronger_edit_goes_farther(name, models):
+    if "edit" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't edit")
+    rebuilt = rebuild(CLIPS[:1], models[name])[0].astype(int)
+    far = [np.abs(frames_of(models[name], edit(strength)) - rebuilt).mean() for strength in (0.1, 0.9)]
+    assert 0 < far[0] < far[1]
+
+
+@every_family
+def test_long_clips_can_be_edited(name, models):
+    if "edit" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't edit")
+    long = np.concatenate([CLIPS[0], CLIPS[0, ::-1], CLIPS[0]])[:30]
+    assert frames_of(models[name], edit(0.5, long)).shape == long.shape
+
+
 # Prompts that change on the way
 
 
@@ -359,10 +390,10 @@ def test_prompts_of_the_past_and_of_the_future_count_alone(name, models):
 @given(st.lists(st.floats(0.1, 50), min_size=0, max_size=4, unique=True).map(sorted))
 def test_shares_of_prompts_add_up_and_each_counts_alone_at_its_stop(later):
     stops = torch.tensor([0.0, *later, *later[-1:]])  # the last one filled up, as in a batch
-    shares = travel(stops[:, None], stops)[:, 0]
-    assert shares.min() >= 0
-    assert torch.allclose(shares.sum(dim=0), torch.ones(len(stops)))
-    assert torch.allclose(shares[: 1 + len(later), : 1 + len(later)], torch.eye(1 + len(later)), atol=1e-3)
+    found = shares(stops[:, None], stops)[:, 0]
+    assert found.min() >= 0
+    assert torch.allclose(found.sum(dim=0), torch.ones(len(stops)))
+    assert torch.allclose(found[: 1 + len(later), : 1 + len(later)], torch.eye(1 + len(later)), atol=1e-3)
 
 
 # The canvas on the latent grid

@@ -26,6 +26,7 @@ ways = st.one_of(
     st.fixed_dictionaries({"video": st.just("v.mp4"), "interpolate": st.integers(2, 64)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "mask": st.just("0.1,0.2,0.3,0.4")}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "outpaint": st.just(True)}),
+    st.fixed_dictionaries({"video": st.just("v.mp4"), "edit": st.floats(0.1, 1), "was": words}),
     st.fixed_dictionaries({"then": st.just((Waypoint("a ball", 0.5), Waypoint("", 2.0)))}),
 )
 
@@ -94,6 +95,10 @@ def test_only_what_is_given_is_written():
         {"video": "v.mp4", "extend": 1.0, "frames": 9},
         {"video": "v.mp4", "interpolate": 1},
         {"outpaint": True},
+        {"edit": 0.5},
+        {"video": "v.mp4", "edit": 0.0},
+        {"video": "v.mp4", "edit": 0.5, "mask": "m.png"},
+        {"video": "v.mp4", "extend": 1.0, "was": "a ball"},
         {"then": [Waypoint("a box", 1.0)]},
         {"then": ("a box",)},
         {"then": (Waypoint("a box", 2.0), Waypoint("a ring", 1.0))},

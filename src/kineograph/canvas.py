@@ -26,11 +26,22 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "precede": "the future is known, and is preceded",
         "interpolation": "every N-th frame is known",
         "inpainting": "all is known outside a mask",
+        "edit": "a clip is given to be changed; the prompt says what it is to show",
         "outpainting": "the middle is known, and the frame is made wider or higher",
     }
 )
 
 GUIDES: Mapping[str, str] = MappingProxyType({"travel": "the prompt changes on the way"})
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A clip (T, H, W, 3) uint8 to be changed: how strongly, from 0 (not at all) to 1, and a prompt that says
+    what it shows as it is, which may be empty."""
+
+    frames: Frames
+    strength: float
+    prompt: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +56,7 @@ class Canvas:
         task: a name in `TASKS`.
         guides: what else guides the filling, by the names in `GUIDES`. "travel" holds pairs of a prompt and
             the frame, a number that need not be whole, at which the clip has come to it.
+        source: a clip to be changed, where the task is "edit".
         notes: sentences for whoever asked, on how pictures and footage were fitted.
     """
 
@@ -54,6 +66,7 @@ class Canvas:
     prompt: str
     task: str
     guides: Mapping[str, Any] = field(default_factory=dict)
+    source: Source | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,6 +74,7 @@ class Canvas:
         assert self.known.dtype == np.bool_, self.known.dtype
         assert self.frames.shape == (*self.known.shape, 3), (self.frames.shape, self.known.shape)
         assert self.task in TASKS, self.task
+        assert (self.task == "edit") == (self.source is not None), self.task
         assert self.guides.keys() <= GUIDES.keys(), self.guides.keys()
 
     def __len__(self) -> int:
@@ -153,3 +167,10 @@ def outpainting_canvas(prompt: str, footage: Video, *, width: int, height: int) 
     frames = np.pad(footage.frames, (*around, (0, 0)))
     known = np.pad(np.ones(footage.frames.shape[:3], bool), around)
     return Canvas(frames, known, footage.fps, prompt, "outpainting")
+
+
+def edit_canvas(prompt: str, source: Source, fps: float) -> Canvas:
+    """Nothing is known, but there is a clip to be changed."""
+    length, height, width, _ = source.frames.shape
+    canvas = text_canvas(prompt, frames=length, width=width, height=height, fps=fps)
+    return replace(canvas, task="edit", source=source)

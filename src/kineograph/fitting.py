@@ -16,7 +16,9 @@ from PIL import Image
 from kineograph.canvas import (
     Canvas,
     Mask,
+    Source,
     continue_canvas,
+    edit_canvas,
     inpainting_canvas,
     interpolation_canvas,
     keyframes_canvas,
@@ -39,6 +41,8 @@ def task_of(request: Request) -> str:
         return "inpainting"
     if request.outpaint:
         return "outpainting"
+    if request.edit is not None:
+        return "edit"
     if request.interpolate is not None:
         return "interpolation"
     if request.extend is not None:
@@ -172,6 +176,10 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
         notes.append(f"{request.video}: Its {found.fps:g} frames per second are taken at {footage.fps:g}.")
     if request.outpaint:
         return _noted(_wider(request, footage, whole), *notes)
+    if request.edit is not None:
+        _check_length(len(footage))
+        source = Source(footage.frames, request.edit, request.was or "")
+        return _noted(edit_canvas(request.prompt, source, footage.fps), *notes)
     if request.mask is None:
         return _noted(_longer(request, footage), *notes)
     _check_length(len(footage))

@@ -63,9 +63,10 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
     if not requests:
         return []
     canvases = [prepare(request, model) for request in requests]
-    if len({(canvas.frames.shape, canvas.fps, canvas.task == "precede") for canvas in canvases}) > 1:
+    if len(set(map(_kind, canvases))) > 1:
         raise RequestError(
-            "The clips of a batch must agree in length, size, frame rate and direction in time."
+            "The clips of a batch must agree in length, size, frame rate, direction in time and strength "
+            "of edit."
         )
     chunks = [item for item in _fill(canvases, requests, model) if not isinstance(item, Step)]
     clips = zip(*chunks, strict=True)
@@ -73,6 +74,12 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
         Video(np.concatenate([chunk.frames for chunk in clip]), canvas.fps)
         for clip, canvas in zip(clips, canvases, strict=True)
     ]
+
+
+def _kind(canvas: Canvas) -> tuple[Any, ...]:
+    """What clips must have in common to be made together."""
+    strength = canvas.source and canvas.source.strength
+    return canvas.frames.shape, canvas.fps, canvas.task == "precede", strength
 
 
 def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:

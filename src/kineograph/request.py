@@ -18,12 +18,13 @@ MAX_FRAMES = 10_000
 MAX_SECONDS = 10_000
 MAX_SEED = 2**63 - 1
 FITS = ("crop", "pad")
-WAYS = ("extend", "interpolate", "mask", "outpaint")  # of working on footage
+WAYS = ("extend", "interpolate", "mask", "edit", "outpaint")  # of working on footage
 
 # field: (lowest, highest, is it a whole number?)
 _RANGES: dict[str, tuple[float, float, bool]] = {
     "extend": (-MAX_SECONDS, MAX_SECONDS, False),
     "interpolate": (2, 64, True),
+    "edit": (0.05, 1, False),
     "frames": (1, MAX_FRAMES, True),
     "seconds": (0.001, MAX_SECONDS, False),
     "fps": (1, 240, False),
@@ -103,10 +104,12 @@ class Request:
         then: prompts that the clip comes to later; between two of them it is on the way.
         model: a name in the catalog, or a local folder.
         images: pictures that the clip passes through.
-        video: footage to be extended, interpolated, filled in or widened.
+        video: footage to be extended, interpolated, filled in, changed or widened.
         mask: what to fill in: a file (image or video, white = fill), or "x,y,w,h" in fractions of the frame.
         extend: seconds to add to the footage: after it if positive, before it if negative.
         interpolate: the footage's frames become every N-th frame of the result (2 to 64).
+        edit: change the footage into what the prompt says, from 0.05 (a little) to 1 (all is new).
+        was: what the footage shows as it is, for edit; what both prompts say is kept best.
         outpaint: keep all of the footage and make what is around it, in frames of another shape.
         fit: how pictures of another shape are fitted: "crop" fills the frame and cuts the rest off evenly,
             "pad" keeps all of the picture and gives the result the picture's shape.
@@ -129,6 +132,8 @@ class Request:
     mask: str | None = None
     extend: float | None = None
     interpolate: int | None = None
+    edit: float | None = None
+    was: str | None = None
     outpaint: bool = False
     fit: str = "crop"
     frames: int | None = None
@@ -147,6 +152,12 @@ class Request:
 
     def _check_words(self) -> None:
         _check_prompt(self.prompt)
+        if self.was is not None:
+            _check_prompt(self.was)
+            if self.edit is None:
+                raise RequestError(
+                    "was tells what the video of an edit shows; give edit too, or leave it out."
+                )
         if not isinstance(self.then, tuple) or any(not isinstance(one, Waypoint) for one in self.then):
             raise RequestError("then must be a tuple of Waypoint(prompt, at).")
         if any(one.at >= other.at for one, other in pairwise(self.then)):
@@ -186,9 +197,7 @@ class Request:
         if ways and not self.video:
             raise RequestError(f"{ways[0]} needs a video to work on; give one.")
         if self.video and len(ways) != 1:
-            raise RequestError(
-                "Say what to do with the video: give one of extend, interpolate, mask and outpaint."
-            )
+            raise RequestError(f"Say what to do with the video: give one of {', '.join(WAYS)}.")
         if not (self.prompt.strip() or self.images or self.video):
             raise RequestError("Give a prompt, an image or a video: there is nothing to go by.")
 
@@ -200,13 +209,13 @@ class Request:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompt and those that the clip comes to later."""
-        return (self.prompt, *(one.prompt for one in self.then))
+        """The prompt, those that the clip comes to later, and what a clip to be changed shows, if it is said."""
+        return (self.prompt, *(one.prompt for one in self.then), *filter(None, [self.was]))
 
     def to_json(self) -> str:
         """The whole request as a JSON object; fields that are None, false or empty tuples are left out."""
-        absent = (None, False, ())
-        given = [(name, value) for name, value in asdict(self).items() if not any(value is a for a in absent)]
+        empty = (None, False, ())
+        given = ((name, value) for name, value in asdict(self).items() if not any(value is e for e in empty))
         return json.dumps(dict(given))
 
     @classmethod

@@ -47,6 +47,8 @@ def generate(
     mask: str | None = None,
     extend: float | None = None,
     interpolate: int | None = None,
+    edit: float | None = None,
+    was: str | None = None,
     outpaint: Annotated[bool, Parameter(negative=())] = False,
     fit: Literal["crop", "pad"] | None = None,
     frames: int | None = None,
@@ -79,6 +81,8 @@ def generate(
 
         kineo generate "a blue box" --video clip.mp4 --mask 0.25,0.25,0.5,0.5
 
+        kineo generate "a blue ball on sand" --video red.mp4 --edit 0.8 --was "a red ball on sand"
+
         kineo generate "a green meadow" --video tall.mp4 --outpaint
 
         kineo generate --from star.job.json
@@ -96,13 +100,17 @@ def generate(
         A picture that the clip passes through, FILE or FILE@SECONDS; may be given several times.
         One without a time comes first; of two the second comes last.
     video
-        Footage to extend, interpolate, fill in or widen.
+        Footage to extend, interpolate, fill in, change or widen.
     mask
         What to fill in: an image or video, white where to fill, or X,Y,W,H in fractions of the frame.
     extend
         Seconds to add after the footage; before it if negative.
     interpolate
         The footage's frames become every N-th frame of the result.
+    edit
+        Change the footage into what the prompt says, from 0.05 (a little) to 1 (all is new).
+    was
+        What the footage shows as it is, for --edit; what both prompts say is kept best.
     outpaint
         Keep all of the footage and make what is around it, in frames of another shape.
     fit
@@ -141,6 +149,8 @@ def generate(
         "mask": mask,
         "extend": extend,
         "interpolate": interpolate,
+        "edit": edit,
+        "was": was,
         "outpaint": outpaint or None,
         "fit": fit,
         "frames": frames,

@@ -24,8 +24,8 @@ from kineograph.request import Keyframe, Request, box_of
 
 LONGEST_NAME = 100
 LENGTHS = ("frames", "seconds")
-NUMBERS = ("extend", "interpolate", "frames", "seconds", "fps", "steps", "guidance", "seed")
-OTHERS = ("prompt", "model", "image", "video", "mask", "outpaint", "fit", "size")
+NUMBERS = ("extend", "interpolate", "edit", "frames", "seconds", "fps", "steps", "guidance", "seed")
+OTHERS = ("prompt", "model", "image", "video", "mask", "was", "outpaint", "fit", "size")
 FIELDS = (*OTHERS, *NUMBERS)  # columns of a request
 _PIECE = re.compile(r"[^{}]+|\{\{|\}\}|\{([^{}]+)\}")
 

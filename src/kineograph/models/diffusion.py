@@ -11,21 +11,23 @@ known; what precedes footage is made from its end to its beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
-from kineograph.canvas import GUIDES, TASKS, Canvas
+from kineograph.canvas import GUIDES, TASKS, Canvas, Source
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.family import Spec, Step
+from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import (
     SPACE_STRIDE,
@@ -36,12 +38,14 @@ from kineograph.models.tokenizer import (
     to_frames,
     to_signal,
 )
+from kineograph.sampling.editing import edited
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.rollout import Span, spans_of
 from kineograph.sampling.schedules import times
 from kineograph.sampling.settings import Sampling
-from kineograph.sampling.solvers import SOLVERS, evaluations
+from kineograph.sampling.solvers import SOLVERS, Velocity, evaluations
+from kineograph.sampling.travel import mixed, shares
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.video import Chunk
@@ -90,38 +94,6 @@ class DiffusionNetworks(nn.Module):
         """The predicted clean latents and the velocity that leads there; `caption` is encoded text."""
         clean = self.denoiser(z, time, caption, canvas).float()
         return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
-
-
-# Canvas to latent grid
-
-
-def fold_canvas(frames: Tensor, known: Tensor) -> Tensor:
-    """Masked pixels and mask on the latent grid, without loss.
-
-    frames (B, 1 + 4k, 3, H, W) in [-1, 1], known (B, 1 + 4k, H, W) bool -> (B, 1 + k, h, w, 4096).
-    """
-    mask = known[:, :, None].to(frames.dtype)
-    pixels = torch.cat([frames * mask, mask], dim=2)
-    empty = torch.zeros_like(pixels[:, : TIME_STRIDE - 1])
-    return rearrange(
-        torch.cat([empty, pixels], dim=1),
-        "b (t r) c (h p) (w q) -> b t h w (r c p q)",
-        r=TIME_STRIDE,
-        p=SPACE_STRIDE,
-        q=SPACE_STRIDE,
-    )
-
-
-def clean_groups(known: Tensor) -> Tensor:
-    """Which latent frames are known with all of their past: (B, 1 + 4k, H, W) bool -> (B, 1 + k) bool."""
-    past_known = known.flatten(2).all(dim=2).int().cumprod(dim=1).bool()
-    return past_known[:, ::TIME_STRIDE]
-
-
-def partly_known(known: Tensor, clean: Tensor) -> Tensor:
-    """What is known outside of the clean groups."""
-    groups = clean.repeat_interleave(TIME_STRIDE, dim=1)[:, TIME_STRIDE - 1 :]
-    return known & ~groups[:, :, None, None]
 
 
 # The loss
@@ -194,42 +166,6 @@ class FlowObjective:
         return torch.where(clean, 1.0, time)
 
 
-HOLE, MOVING_HOLE, ISLAND = 4, 5, 6  # kinds of random canvases in which a box matters
-
-
-def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
-    """Random canvases to train on, (B, T, H, W) bool: keyframes, future, every n-th frame, all but a box, all
-    but a box that moves, nothing but a box."""
-    rows, length = shape[:2]
-    kind = torch.randint(0, 7, (rows, 1), generator=draw)
-    at = torch.arange(length)
-    first = torch.rand(rows, 1, generator=draw) < 0.7
-    keys = torch.rand(rows, length, generator=draw) < 0.1
-    future = at >= torch.randint(1, length, (rows, 1), generator=draw)
-    every = at % (2 ** torch.randint(1, 4, (rows, 1), generator=draw)) == 0
-    last = (at == length - 1) | ((at == 0) & first)
-    whole = torch.ones_like(keys)
-    frames_known = torch.stack([last, keys | ((at == 0) & first), future, every, whole, whole, whole])
-    known = frames_known[kind[:, 0], torch.arange(rows)][:, :, None, None]
-    kind = kind[:, :, None, None]
-    inside = _draw_boxes(shape, kind == MOVING_HOLE, kind == ISLAND, draw)
-    return known & torch.where(kind == ISLAND, inside, ~inside | (kind < HOLE))
-
-
-def _draw_boxes(shape: Sequence[int], moving: Tensor, large: Tensor, draw: torch.Generator) -> Tensor:
-    """A random box in each row, (B, T, H, W) bool, 1 inside. Large ones reach from edge to edge in height or
-    in width, two of three times, as footage of another shape does."""
-    rows, length, height, width = shape
-    low, extent, drift = torch.rand(3, rows, 2, 1, 1, 1, generator=draw).unbind(0)
-    spans = torch.randint(0, 3, (rows, 1, 1, 1), generator=draw)
-    begin = low * 0.7 + moving[:, None] * (drift - 0.5) * torch.linspace(0, 1, length)[:, None, None]
-    begin = torch.where(large[:, None], low * 0.4, begin)
-    end = begin + torch.where(large[:, None], 0.3 + 0.4 * extent, 0.2 + 0.5 * extent)
-    y, x = torch.arange(height)[:, None] / height, torch.arange(width) / width
-    in_rows, in_columns = ((p >= begin[:, i]) & (p < end[:, i]) for i, p in enumerate((y, x)))
-    return (in_rows | (large & (spans == 0))) & (in_columns | (large & (spans == 1)))
-
-
 # The model
 
 
@@ -237,31 +173,21 @@ def _draw_boxes(shape: Sequence[int], moving: Tensor, large: Tensor, draw: torch
 class Conditions:
     """Encoded captions, P to each of B clips, what no prompt is, and the canvases, read a window at a time.
 
-    captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; nothing (B, L, D).
+    captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; nothing and before,
+    what a clip that is to be changed shows as it is, (B, L, D).
     """
 
     captions: Tensor
     stops: Tensor
     nothing: Tensor
+    before: Tensor
     canvases: Sequence[Canvas]
 
-    def shares(self, start: int, groups: int) -> Tensor:
+    def weights(self, start: int, groups: int) -> Tensor:
         """How much each prompt counts in the latent frames of the window that begins at `start`: (P, B, t),
         adding up to 1."""
         last_frames = start + TIME_STRIDE * torch.arange(groups)
-        return travel(self.stops, last_frames.to(self.stops))
-
-
-def travel(stops: Tensor, frames: Tensor) -> Tensor:
-    """Linear interpolation between stops (P, B), which grow, at frames (t,): the weight (P, B, t) of each.
-
-    Before the first and after the last that one counts alone, and so does the first of equal stops.
-    """
-    gap = (stops[1:] - stops[:-1])[..., None]
-    on_the_way = ((frames - stops[:-1, :, None]) / gap.clamp(min=1e-6)).clamp(0, 1)  # from each to the next
-    passed = torch.where(gap > 0, on_the_way, 0.0)
-    edge = passed.new_zeros(1, stops.shape[1], len(frames))
-    return torch.cat([edge + 1, passed]) - torch.cat([passed, edge])
+        return shares(self.stops, last_frames.to(self.stops))
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,9 +200,52 @@ class Latents:
     width: int
 
 
-def _mixed(shares: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """The sum of values (B, t, C, h, w), each times its share (B, t, 1, 1, 1)."""
-    return torch.stack([share * value for share, value in zip(shares, values, strict=True)]).sum(dim=0)
+class _Window:
+    """One window of a batch under way: what is held, what else is known, and where the captions lead.
+
+    clean (B, t), held (B, t, 1, 1, 1) bool; source (B, T, 3, H, W) in [-1, 1] is a clip to be changed, of
+    which the noise of the time `source_time` is left, or None.
+    """
+
+    def __init__(
+        self, model: Diffusion, conditions: Conditions, begin: int, frames: Tensor, known: Tensor
+    ) -> None:
+        self.model, self.conditions = model, conditions
+        self.clean = clean_groups(known)
+        self.held = self.clean[:, :, None, None, None]
+        seen = partly_known(known, self.clean)
+        self.canvas = fold_canvas(frames, seen) if bool(seen.any()) else None
+        weights = conditions.weights(begin, self.clean.shape[1])
+        counts = weights.flatten(1).any(dim=1)
+        self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
+        sources = [canvas.source for canvas in conditions.canvases if canvas.source]  # of all or of none
+        self.source = model.source_of(sources, begin) if sources else None
+        self.source_time = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
+
+    def velocity(self, sampling: Sampling) -> Velocity:
+        """Where the prompts lead, pushed by guidance."""
+        return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
+
+    def before(self, z: Tensor, time: float) -> Tensor:
+        """Where the prompt of the clip that is to be changed leads."""
+        return self._slopes(z, time, self.conditions.before)[0]
+
+    def _prompted(self, z: Tensor, time: float) -> Tensor:
+        return mixed(self.weights, self._slopes(z, time, *self.captions))
+
+    def _both(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        *with_prompt, without = self._slopes(z, time, *self.captions, self.conditions.nothing)
+        return mixed(self.weights, with_prompt), without
+
+    def _slopes(self, z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
+        """The velocity under each caption, all in one pass through the network; 0 where latents are held."""
+        several = len(captions)
+        again = (several, 1, 1, 1, 1)
+        levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
+        canvas = None if self.canvas is None else self.canvas.repeat(again)
+        with autocast(self.model.device, self.model.dtype):
+            _, v = self.model.networks.velocity(z.repeat(again), levels, torch.cat(captions), canvas)
+        return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
 class Diffusion:
@@ -296,7 +265,9 @@ class Diffusion:
         even = list(zip(*[(*way, *[way[-1]] * (longest - len(way))) for way in ways], strict=True))
         captions = torch.stack([self._encoded([prompt for prompt, _ in stop]) for stop in even])
         stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
-        return Conditions(captions, stops, self._encoded([""] * len(canvases)), canvases)
+        nothing = self._encoded([""] * len(canvases))
+        before = self._encoded([canvas.source.prompt if canvas.source else "" for canvas in canvases])
+        return Conditions(captions, stops, nothing, before, canvases)
 
     @torch.inference_mode()
     def sample(
@@ -311,14 +282,13 @@ class Diffusion:
         made: Tensor | None = None
         held: list[Latents] = []
         for number, span in enumerate(spans):
-            frames, known = self._window(conditions.canvases, span.start)
+            frames, known = self._frames(conditions.canvases, span.start)
             if made is not None:
                 shared = slice(-CONTEXT, None) if backwards else slice(CONTEXT)
                 frames[:, shared], known[:, shared] = made, True
-            solved = self._solve(
-                conditions, span.start, (frames, known), self._drawn(noises, number), sampling
-            )
-            for evaluated, state in solved:
+            window = _Window(self, conditions, span.start, frames, known)
+            noise = partial(self._drawn, noises, number)
+            for evaluated, state in self._solve(window, frames, noise, sampling):
                 values = state
                 if evaluated:
                     yield Step(done + evaluated, total)
@@ -346,7 +316,7 @@ class Diffusion:
         added = [slice(span.first, span.last) for span in spans]
         return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
 
-    def _window(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
+    def _frames(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
         """Frames (B, T, 3, H, W) in [-1, 1] and mask (B, T, H, W) of a window."""
         padded = [self._padded(canvas, start) for canvas in canvases]
         frames, known = (
@@ -355,55 +325,42 @@ class Diffusion:
         return to_signal(frames), known
 
     def _solve(
-        self,
-        conditions: Conditions,
-        begin: int,
-        window: tuple[Tensor, Tensor],
-        noise: Tensor,
-        sampling: Sampling,
+        self, window: _Window, frames: Tensor, noise: Callable[[str], Tensor], sampling: Sampling
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield (evaluations done, latents) after every step of the window of frames and mask at `begin`."""
-        frames, known = window
-        clean = clean_groups(known)
-        held = clean[:, :, None, None, None]
+        """Yield (evaluations done, latents) after every step of one window; `noise` draws by name."""
         with autocast(self.device, self.dtype):
-            start = torch.where(held, self._encode(frames, clean), noise)
-        if bool(clean.all()):
+            start = torch.where(window.held, self._encode(frames, window.clean), noise("window"))
+        if bool(window.clean.all()):
             yield 0, start
             return
-        seen = partly_known(known, clean)
-        canvas = fold_canvas(frames, seen) if bool(seen.any()) else None
-        count = 0
+        at, count = times(sampling.steps), 0
+        velocity = window.velocity(sampling)
+        if window.source is not None:
+            at = [window.source_time + (1 - window.source_time) * time for time in at]
+            start, velocity = self._edit(window, start, velocity, noise)
 
-        def slope(z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
+        def counted(z: Tensor, time: float) -> Tensor:
             nonlocal count
             count += 1
-            several = len(captions)
-            levels = torch.where(clean, 1.0, time).repeat(several, 1)
-            again = (several, 1, 1, 1, 1)
-            with autocast(self.device, self.dtype):
-                _, v = self.networks.velocity(
-                    z.repeat(again),
-                    levels,
-                    torch.cat(captions),
-                    None if canvas is None else canvas.repeat(again),
-                )
-            return torch.where(held.repeat(again), 0.0, v).chunk(several)
+            return velocity(z, time)
 
-        shares = conditions.shares(begin, clean.shape[1])
-        counts = shares.flatten(1).any(dim=1)
-        shares, captions = shares[counts][..., None, None, None], conditions.captions[counts]
-
-        def prompted(z: Tensor, time: float) -> Tensor:
-            return _mixed(shares, slope(z, time, *captions))
-
-        def both(z: Tensor, time: float) -> tuple[Tensor, Tensor]:
-            *with_prompt, without = slope(z, time, *captions, conditions.nothing)
-            return _mixed(shares, with_prompt), without
-
-        velocity = guided(prompted, both, sampling.guidance, sampling.interval)
-        for z in SOLVERS[sampling.solver](velocity, start, times(sampling.steps)):
+        for z in SOLVERS[sampling.solver](counted, start, at):
             yield count, z
+
+    def _edit(
+        self, window: _Window, start: Tensor, velocity: Velocity, noise: Callable[[str], Tensor]
+    ) -> tuple[Tensor, Velocity]:
+        """Where an edit starts, and the velocity that leads to what the prompt says. Latents that are held
+        are mixed with no noise: in the source with its own, in the result with what was made of them."""
+        assert window.source is not None
+        with autocast(self.device, self.dtype):
+            clip = self.networks.tokenizer.encode(window.source).float()
+        numbers = itertools.count()
+
+        def drawn() -> Tensor:
+            return torch.where(window.held, clip, noise(f"edit {next(numbers)}"))
+
+        return torch.where(window.held, start, clip), edited(velocity, window.before, clip, drawn)
 
     def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
         """Latents of the window; only those of clean groups mean anything, and without any none is made."""
@@ -415,11 +372,11 @@ class Diffusion:
         with autocast(self.device, self.dtype):
             return self.networks.tokenizer.decode(values).float()
 
-    def _drawn(self, noises: Sequence[Noise], window: int) -> Tensor:
+    def _drawn(self, noises: Sequence[Noise], window: int, name: str) -> Tensor:
         config = self.networks.config.denoiser
         groups, *grid = config.grid
         shape = (config.channels, *grid)
-        clips = [torch.stack([n.normal(f"window {window}", g, shape) for g in range(groups)]) for n in noises]
+        clips = [torch.stack([n.normal(f"{name} {window}", g, shape) for g in range(groups)]) for n in noises]
         return torch.stack(clips).to(self.device)
 
     def _encoded(self, prompts: list[str]) -> Tensor:
@@ -428,6 +385,17 @@ class Diffusion:
         with torch.inference_mode(), autocast(self.device, self.dtype):
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
+
+    def source_of(self, sources: Sequence[Source], start: int) -> Tensor:
+        """The frames (B, T, 3, H, W) in [-1, 1] of a window of the clips to be changed; edges and ends are
+        continued."""
+        clips = []
+        for source in sources:
+            length, height, width, _ = source.frames.shape
+            at = np.arange(start, start + self.spec.window).clip(0, length - 1)
+            beside = ((0, 0), (0, self.spec.height - height), (0, self.spec.width - width), (0, 0))
+            clips.append(np.pad(source.frames[at], beside, mode="edge"))
+        return to_signal(torch.from_numpy(np.stack(clips)).to(self.device))
 
     def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""
