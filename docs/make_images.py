@@ -10,7 +10,7 @@ import numpy as np
 
 import kineograph
 from kineograph import canvas as builders
-from kineograph.canvas import Canvas
+from kineograph.canvas import Canvas, Source
 from kineograph.evaluation.making import draw, fill, text_canvases
 from kineograph.evaluation.release import sheet_claim
 from kineograph.generation import generate_batch
@@ -32,6 +32,7 @@ PROMPTS = (
 )
 CAPTION = "a large red ball moves right over grass by day"
 SCENE = Scene((Thing("ball", "red", "large", "right", 0.25, 0.6),), "grass", "day", seed=3)
+CHANGED = "a large blue box moves right over grass by day"
 LATER = "a large red ball moves right over grass at night"
 
 
@@ -49,8 +50,9 @@ def main() -> None:
 def filled(model: Model) -> Iterator[tuple[str, Video]]:
     """Each canvas with its unknown pixels in grey, and the clip that the model makes of it."""
     for name, canvas in canvases(model.spec):
-        shown = np.where(canvas.known[..., None], canvas.frames, np.uint8(UNKNOWN))
-        yield f"{name}: known", Video(shown, canvas.fps)
+        given = canvas.source.frames if canvas.source else canvas.frames
+        shown = np.where(canvas.known[..., None] | bool(canvas.source), given, np.uint8(UNKNOWN))
+        yield f"{name}: given", Video(shown, canvas.fps)
         yield f"{name}: made", Video(fill([canvas], model).frames[0], canvas.fps)
 
 
@@ -68,6 +70,7 @@ def canvases(spec: Spec) -> Iterator[tuple[str, Canvas]]:
     yield "inpainting", builders.inpainting_canvas(CAPTION, clip, hole(clip, moves=False))
     yield "inpainting, a mask that moves", builders.inpainting_canvas(CAPTION, clip, hole(clip, moves=True))
     yield "outpainting", builders.outpainting_canvas(CAPTION, middle, width=spec.width, height=spec.height)
+    yield "edit, to a blue box", builders.edit_canvas(CHANGED, Source(clip.frames, 1.0, CAPTION), clip.fps)
     (blank,) = text_canvases([CAPTION], spec)
     yield "travel, to night", replace(blank, guides={"travel": ((LATER, len(clip) - 1.0),)})
 

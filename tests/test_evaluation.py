@@ -19,6 +19,7 @@ from kineograph.errors import ModelError
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, captions_of, judge, of_ceiling, shares
 from kineograph.evaluation.card import card
+from kineograph.evaluation.editing import OPTIONS
 from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
 from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness, seam_of
@@ -332,6 +333,8 @@ def test_everything_is_measured(items, model, folder):
     assert {found.task for found in report.filling} == set(TASKS)
     assert report.memorisation.training_clips == 6
     assert report.fidelity.clips == 8
+    assert [found.attribute for found in report.editing] == list(OPTIONS)
+    assert all(found.copy.changed.value == 0 for found in report.editing)
     assert report.facts == training_facts.read(folder)
     values = json.loads(report.to_json(), parse_constant=pytest.fail)
     assert values["adherence"][0]["truth"]["all"]["count"] == 4

@@ -209,7 +209,7 @@ class Request:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompt, those that the clip comes to later, and what a clip to be changed shows, if it is said."""
+        """The prompt, those that the clip comes to later, and what a clip to be changed is said to show."""
         return (self.prompt, *(one.prompt for one in self.then), *filter(None, [self.was]))
 
     def to_json(self) -> str:

@@ -130,6 +130,10 @@ those at the seam, within 4 pixels and one frame of known ones.
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
 
+**Changes an attribute.** A rendered clip of one thing, with its caption, is led to the caption of the same
+scene with one attribute changed. `as asked` is how often detectors read the new value, `all right` all that
+the caption names. The rest are the pixels that the change leaves as they were. `copy` is the clip as it was.
+
 **Fréchet distance.** How far made clips, as a set, lie from rendered ones of other scenes, in the features of
 a network with random weights. Rendered clips are the floor; shuffled or held frames show that it rises.
 It compares with no figure that another program prints.

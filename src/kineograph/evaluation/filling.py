@@ -182,14 +182,15 @@ def nearness(rows: Sequence[Row]) -> Nearness:
     """The figures of several clips."""
     values = np.array(rows)
     return Nearness(
-        psnr=bootstrap(_pooled_psnr, values[:, 0:2]),
-        things=bootstrap(_pooled_psnr, values[:, 2:4]),
-        seam=bootstrap(_pooled_psnr, values[:, 4:6]),
+        psnr=bootstrap(pooled_psnr, values[:, 0:2]),
+        things=bootstrap(pooled_psnr, values[:, 2:4]),
+        seam=bootstrap(pooled_psnr, values[:, 4:6]),
         ssim=bootstrap(lambda column: float(column.mean()), values[:, 6]),
     )
 
 
-def _pooled_psnr(rows: Values) -> float:
+def pooled_psnr(rows: Values) -> float:
+    """PSNR in dB of rows (N, 2) of squared errors and their counts; NaN where nothing is counted."""
     error, count = rows.sum(axis=0)
     return psnr(error / count) if count else math.nan
 

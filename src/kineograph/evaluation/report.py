@@ -10,6 +10,7 @@ from typing import Any
 
 from kineograph.evaluation.adherence import Adherence
 from kineograph.evaluation.cost import Cost
+from kineograph.evaluation.editing import Editing
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure
 from kineograph.evaluation.filling import Filling, Nearness
@@ -34,6 +35,7 @@ class Report:
     adherence: tuple[Adherence, ...]
     tokenizer: Nearness | None
     filling: tuple[Filling, ...]
+    editing: tuple[Editing, ...]
     fidelity: Fidelity | None
     memorisation: Memorisation | None
     facts: Facts | None
@@ -84,6 +86,7 @@ def tables(report: Report) -> str:
         *map(_adherence, report.adherence),
         _tokenizer(report.tokenizer),
         _filling(report.filling),
+        _editing(report.editing),
         _fidelity(report.fidelity),
         _memorisation(report.memorisation),
         _cost(report),
@@ -144,6 +147,24 @@ def _task_rows(found: Filling) -> list[list[str]]:
             percent(found.better) if way == "model" else "",
         ]
         for way, near in ways.items()
+    ]
+
+
+def _editing(found: Sequence[Editing]) -> str:
+    if not found:
+        return ""
+    rows = [row for one in found for row in _editing_rows(one)]
+    title = f"### Changes one attribute of a clip ({found[0].model.all.count} clips each)"
+    return f"{title}\n\n{table(('changed', 'by', 'as asked', 'all right', 'PSNR of the rest, dB'), rows)}"
+
+
+def _editing_rows(found: Editing) -> list[list[str]]:
+    ways = {"model": found.model, "copy": found.copy, "ceiling": found.ceiling}
+    first = {"model": found.attribute}
+    return [
+        [first.get(way, ""), way, percent(of.changed), percent(of.all), decibels(of.kept)]
+        for way, of in ways.items()
+        if of is not None
     ]
 
 

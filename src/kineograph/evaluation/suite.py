@@ -14,6 +14,7 @@ import kineograph
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
+from kineograph.evaluation.editing import OPTIONS, Editing, edit_attribute
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS, Filling, fill_task, footage, reconstruction
 from kineograph.evaluation.frechet import COMPARED, Fidelity, fidelity
@@ -78,7 +79,9 @@ def _measure(
     filled, rendered = min(clips, MOST_FILLED), facts.clips if facts and cells else 0
     seen = [cell for cell in cells if not cell.held_out]
     shown = COMPARED * len(seen) * clips  # rendered to compare with
-    watch = _Watch(len(cells) * clips + len(tasks) * filled + (rendered + shown) / PER_RENDERED)
+    edited = tuple(OPTIONS) if "edit" in model.spec.abilities and cells else ()
+    drawn = (rendered + shown) / PER_RENDERED
+    watch = _Watch(len(cells) * clips + (len(tasks) + len(edited)) * filled + drawn)
 
     price = cost(model, folder)
     judged: dict[Cell, Judged] = {}
@@ -88,6 +91,9 @@ def _measure(
     filling: list[Filling] = []
     for name in tasks:
         filling.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
+    editing: list[Editing] = []
+    for name in edited:
+        editing.append((yield from watch.over(f"edit {name}", edit_attribute(name, filled, model, batch))))
     likeness: Fidelity | None = None
     if seen:
         made = np.concatenate([points for cell in seen for points in judged[cell].made_features])
@@ -95,8 +101,8 @@ def _measure(
         likeness = yield from watch.over("fidelity", compared, worth=1 / PER_RENDERED)
     memory: Memorisation | None = None
     if rendered and facts:
-        drawn = training_points(facts.clips, facts.seed, model.spec)
-        training = yield from watch.over("memorisation", drawn, worth=1 / PER_RENDERED)
+        points = training_points(facts.clips, facts.seed, model.spec)
+        training = yield from watch.over("memorisation", points, worth=1 / PER_RENDERED)
         memory = _memorisation([judged[cell] for cell in seen], training)
     yield Report(
         spec=model.spec,
@@ -106,6 +112,7 @@ def _measure(
         adherence=tuple(adherence(cell, found) for cell, found in judged.items()),
         tokenizer=reconstruction(truth),
         filling=tuple(filling),
+        editing=tuple(editing),
         fidelity=likeness,
         memorisation=memory,
         facts=facts,
