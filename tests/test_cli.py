@@ -126,6 +126,8 @@ def test_every_task(here, capsys):
     make("--video", "a.mp4", "--extend", 0.5, "-o", "d.mp4", "--json")
     make("--video", "a.mp4", "--interpolate", 2, "-o", "e.mp4", "--json")
     make("--video", "a.mp4", "--mask", "0.25,0.25,0.5,0.5", "-o", "f.mp4", "--json")
+    make("--video", "a.mp4", "--outpaint", "-o", "g.mp4", "--json")
+    make("a ball", "--video", "a.mp4", "--edit", 0.5, "--was", "a red ball", "-o", "h.mp4", "--json")
     made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     shapes = {clip["path"]: (clip["frames"], clip["width"], clip["fps"]) for clip in made}
     assert shapes == {
@@ -135,7 +137,51 @@ def test_every_task(here, capsys):
         "d.mp4": (12, 64, 8),
         "e.mp4": (15, 64, 16),
         "f.mp4": (8, 64, 8),
+        "g.mp4": (8, 64, 8),
+        "h.mp4": (8, 64, 8),
     }
+
+
+def test_later_prompts_and_walks_are_made_again_from_their_jobs(here, capsys):
+    make("a ball", "--then", "a red ball@0.5", "--then", "a ball @ 1", "-o", "one.mp4")
+    make("a ball", "--to", "a red ball", "--to-seed", 7, "--count", 3, "-o", "walk.mp4")
+    assert {path.stem for path in here.glob("*.mp4")} == {"one", "walk-0001", "walk-0002", "walk-0003"}
+    job = json.loads(Path("walk-0002.job.json").read_text())
+    assert job["request"]["walk"] == {"prompt": "a red ball", "seed": 7, "share": 0.5}
+    for name in ("one", "walk-0002"):
+        assert kineo("generate", "--from", f"{name}.job.json", "-o", "again.mp4") == 0
+        assert Path("again.mp4").read_bytes() == Path(f"{name}.mp4").read_bytes()
+    first, last = (read_video(f"walk-000{number}.mp4").frames for number in (1, 3))
+    make("a ball", "-o", "first.mp4")
+    make("a red ball", "--seed", 7, "-o", "last.mp4")
+    np.testing.assert_array_equal(first, read_video("first.mp4").frames)
+    np.testing.assert_array_equal(last, read_video("last.mp4").frames)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--then", "2"),
+        ("--then", "@2"),
+        ("--then", "a red ball"),
+        ("--then", "a red ball@nan"),
+        ("--then", "a red ball@-1"),
+        ("--then", "a red ball@99"),
+        ("--then", "a red ball@1", "--then", "a ball@1"),
+        ("--to", "a red ball"),
+        ("--to-seed", "-1", "--count", "2"),
+        ("--to", "a red ball", "--count", "2", "--then", "a ball@1"),
+        ("--outpaint",),
+        ("--edit", "0.5"),
+        ("--was", "a ball"),
+    ],
+)
+def test_ways_that_lead_nowhere_are_refused(arguments, here, capsys):
+    assert kineo("generate", "a ball", *arguments, "--model", "plain") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not list(here.iterdir())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from kineograph.canvas import GUIDES, TASKS
 from kineograph.errors import AbilityError, RequestError
 from kineograph.generation import generate, generate_batch, generate_video
 from kineograph.models.family import Step
-from kineograph.request import Keyframe, Request, Waypoint
+from kineograph.request import Keyframe, Request, Walk, Waypoint
 from kineograph.video import Chunk
 
 model = PlainModel()
@@ -68,6 +68,7 @@ def test_the_request_overrides_the_models_settings():
         ("interpolation", {"video": "none.mp4", "interpolate": 2}),
         ("inpainting", {"video": "none.mp4", "mask": "0,0,1,1"}),
         ("outpainting", {"video": "none.mp4", "outpaint": True}),
+        ("walk", {"walk": Walk("a red ball", 1, 0.5)}),
         ("edit", {"video": "none.mp4", "edit": 0.5}),
         ("travel", {"then": (Waypoint("a red ball", 1.0),)}),
     ],

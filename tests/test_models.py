@@ -17,12 +17,14 @@ from tiny_models import CAPTIONS, CLIPS, FAMILIES, FPS, SIDE, WINDOW, shaken
 
 from kineograph import canvas as canvases
 from kineograph.errors import ModelError
+from kineograph.evaluation.making import fill as evaluated
 from kineograph.evaluation.making import rebuild
+from kineograph.fitting import guides_for
 from kineograph.generation import fill, generate_batch
 from kineograph.models import MODELS
 from kineograph.models.family import Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.request import Request
+from kineograph.request import Request, Walk
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
 from kineograph.sampling.travel import shares
@@ -386,14 +388,48 @@ def test_prompts_of_the_past_and_of_the_future_count_alone(name, models):
     assert not np.array_equal(past, plain)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0.1, 50), min_size=0, max_size=4, unique=True).map(sorted))
+@every_family
+def test_a_walk_begins_at_one_clip_and_ends_at_another(name, models):
+    if "walk" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't walk")
+
+    def at(share):
+        request = Request("a red ball", seed=1, walk=Walk("a green box", 2, share))
+        canvas = replace(blank(), guides=guides_for(request, blank()))
+        return made(fill(canvas, request, models[name]))[0].astype(int)
+
+    first, _ = made(fill(blank(), Request("a red ball", seed=1), models[name]))
+    last, _ = made(fill(blank(prompt="a green box"), Request("a green box", seed=2), models[name]))
+    assert np.abs(at(0) - first).max() <= 1
+    assert np.abs(at(1) - last).max() <= 1
+    assert np.abs(at(0.5) - at(0.55)).mean() < np.abs(at(0) - at(1)).mean()
+
+
+@every_family
+def test_a_clip_is_the_same_beside_others_that_travel_otherwise(name, models):
+    if "travel" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't travel")
+    ways = [(), (("a green box", 9.0),), (("a blue star", 3.0), ("a green box", 6.0), ("a red ball", 9.0))]
+    together = made_together([travelling(way) for way in ways], models[name])
+    for seed, (way, beside) in enumerate(zip(ways, together, strict=True)):
+        (alone,) = made_together([travelling(way)], models[name], seed)
+        assert np.abs(alone.astype(int) - beside).max() <= 1
+
+
+def made_together(several, model, seed=0):
+    return evaluated([replace(canvas, prompt="a red ball") for canvas in several], model, seed).frames
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from([1.0, 2.0, 2.00000001, 3.5, 50.0]), max_size=5).map(sorted))
 def test_shares_of_prompts_add_up_and_each_counts_alone_at_its_stop(later):
-    stops = torch.tensor([0.0, *later, *later[-1:]])  # the last one filled up, as in a batch
-    found = shares(stops[:, None], stops)[:, 0]
+    stops = torch.tensor([0.0, *later])  # some of them equal, as where a batch is filled up
+    found = shares(stops[:, None], torch.tensor([[*stops, 0.5, 1.7, 1e6]]))[:, 0]
     assert found.min() >= 0
-    assert torch.allclose(found.sum(dim=0), torch.ones(len(stops)))
-    assert torch.allclose(found[: 1 + len(later), : 1 + len(later)], torch.eye(1 + len(later)), atol=1e-3)
+    assert torch.allclose(found.sum(dim=0), torch.ones(len(stops) + 3))
+    for number, stop in enumerate(stops):
+        assert found[stops == stop, number].sum() == pytest.approx(1, abs=1e-5)
+    assert found[-1, -1] == 1
 
 
 # The canvas on the latent grid
@@ -413,6 +449,21 @@ def test_a_canvas_enters_without_loss(known):
     pixels = cells.permute(0, 1, 4, 5, 2, 6, 3, 7).reshape(6, 16, 4, 16, 32)[:, 3:]
     assert torch.equal(pixels[:, :, 3].bool(), known)
     assert torch.equal(pixels[:, :, :3], frames * known[:, :, None])
+
+
+def test_canvases_to_train_on_are_of_every_kind():
+    known = draw_known((400, WINDOW, 32, 32), torch.Generator().manual_seed(0))
+    frames = known.flatten(2)
+    whole = frames.all(dim=2)
+    box = (frames.any(dim=2) & ~whole).any(dim=1)
+    moving = box & (known != known[:, :1]).flatten(1).any(dim=1)
+    corners = known[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].flatten(1)
+    island = box & ~moving & ~corners.any(dim=1)
+    prefix = whole[:, -1] & ~whole[:, 0]
+    sparse = ~box & ~prefix & whole.any(dim=1)
+    for kind in (box & ~moving, moving, island, prefix, sparse):
+        assert 0.02 < kind.float().mean() < 0.7
+    assert not known.flatten(1).all(dim=1).any()
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kineograph.errors import RequestError
-from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Waypoint, box_of
+from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Walk, Waypoint, box_of
 
 even_sides = st.integers(8, 2048).map(lambda side: 2 * side)
 optional_numbers = {
@@ -27,7 +27,8 @@ ways = st.one_of(
     st.fixed_dictionaries({"video": st.just("v.mp4"), "mask": st.just("0.1,0.2,0.3,0.4")}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "outpaint": st.just(True)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "edit": st.floats(0.1, 1), "was": words}),
-    st.fixed_dictionaries({"then": st.just((Waypoint("a ball", 0.5), Waypoint("", 2.0)))}),
+    st.fixed_dictionaries({"walk": st.builds(Walk, words, st.integers(0, MAX_SEED), st.floats(0, 1))}),
+    st.fixed_dictionaries({"then": st.just((Waypoint("a ball", 0.5), Waypoint("a box", 2.0)))}),
 )
 
 
@@ -44,7 +45,7 @@ def test_json_round_trip(prompt, numbers, way, seed):
 
 
 def test_only_what_is_given_is_written():
-    assert set(json.loads(Request("a ball").to_json())) == {"prompt", "model", "fit", "seed"}
+    assert set(json.loads(Request("a ball").to_json())) == {"prompt", "model", "images", "fit", "seed"}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,10 @@ def test_only_what_is_given_is_written():
         {"video": "v.mp4", "interpolate": 1},
         {"outpaint": True},
         {"edit": 0.5},
+        {"then": (Waypoint("a box", 1.0), "a ring")},
+        {"video": "v.mp4", "outpaint": True, "fit": "pad"},
+        {"walk": ("a box", 1, 0.5)},
+        {"walk": Walk("a box", 1, 0.5), "then": (Waypoint("a box", 1.0),)},
         {"video": "v.mp4", "edit": 0.0},
         {"video": "v.mp4", "edit": 0.5, "mask": "m.png"},
         {"video": "v.mp4", "extend": 1.0, "was": "a ball"},

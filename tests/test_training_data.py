@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kineograph.data import latents
+from kineograph.data import latents, world
 from kineograph.data.shards import CAPTIONS, INDEX, FieldBatches, Shards, indices, order, write, writing
 from kineograph.errors import DataError
 from kineograph.text.vocabulary import Vocabulary
+from kineograph.worlds.holdout import training_scenes
+from kineograph.worlds.renderer import render
 
 
 def parts(sizes):
@@ -121,6 +123,18 @@ def test_the_batch_of_a_step_is_the_same_whenever_it_is_asked_for(clips, steps):
         assert same(batch, fresh.batch(step))
         assert batch["number"].tolist() == indices(7, 3, step, 1)
         assert torch.equal(batch["frames"][:, 0, 0, 0, 0], batch["number"])
+
+
+def test_focus_is_on_things_and_closely_around_them():
+    ((fields, _),) = world.clips(4, 1, 3, 64)
+    rendered = render(training_scenes(4, 1), frames=3, size=64)
+    things, focus = rendered.segmentation > 0, fields["focus"].bool()
+    assert torch.equal(fields["frames"], rendered.frames)
+    assert (focus | ~things).all()
+    grown = torch.stack([things.roll((y, x), (2, 3)) for y in (-4, 0, 4) for x in (-4, 0, 4)]).any(dim=0)
+    inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))
+    assert (focus | ~grown)[inner].all()
+    assert focus.sum() < 4 * things.sum()
 
 
 def test_the_last_rows_of_a_flow_batch_bring_their_frames(clips, tmp_path):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kineograph.generation import generate, generate_batch, generate_video
     from kineograph.models.family import Step
     from kineograph.provenance.mark import MadeVideo, save
-    from kineograph.request import Keyframe, Request, Waypoint
+    from kineograph.request import Keyframe, Request, Walk, Waypoint
     from kineograph.video import Chunk, Video
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "TrainingError",
     "UserError",
     "Video",
+    "Walk",
     "Waypoint",
     "__version__",
     "describe",
@@ -82,6 +83,7 @@ _HOMES = {
     "save": "provenance.mark",
     "Keyframe": "request",
     "Request": "request",
+    "Walk": "request",
     "Waypoint": "request",
     "Chunk": "video",
     "Video": "video",

@@ -31,7 +31,9 @@ TASKS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-GUIDES: Mapping[str, str] = MappingProxyType({"travel": "the prompt changes on the way"})
+GUIDES: Mapping[str, str] = MappingProxyType(
+    {"travel": "the prompt changes on the way", "walk": "the clip stands between two others"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class Canvas:
         prompt: what to show.
         task: a name in `TASKS`.
         guides: what else guides the filling, by the names in `GUIDES`. "travel" holds pairs of a prompt and
-            the frame, a number that need not be whole, at which the clip has come to it.
+            the frame, a number that need not be whole, at which the clip has come to it;
+            "walk" the prompt of another clip and how far on the way to it this one is, from 0 to 1.
         source: a clip to be changed, where the task is "edit".
         notes: sentences for whoever asked, on how pictures and footage were fitted.
     """

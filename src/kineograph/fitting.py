@@ -78,7 +78,7 @@ def canvas_of(request: Request, *, width: int, height: int, fps: float, window: 
         rate = request.fps or fps
         length = _length(request, rate) or window
         canvas = text_canvas(request.prompt, frames=length, width=size[0], height=size[1], fps=rate)
-    canvas = replace(canvas, guides=_guides(request, canvas))
+    canvas = replace(canvas, guides=guides_for(request, canvas))
     if canvas.fps != fps:
         canvas = _noted(canvas, f"The clip plays at {canvas.fps:g} fps; this model learnt motion at {fps:g}.")
     return canvas
@@ -86,10 +86,17 @@ def canvas_of(request: Request, *, width: int, height: int, fps: float, window: 
 
 def guides_of(request: Request) -> set[str]:
     """The names in `GUIDES` of what the request has; reads nothing."""
-    return {"travel"} if request.then else set()
+    return {"travel"} if request.then else {"walk"} if request.walk else set()
 
 
-def _guides(request: Request, canvas: Canvas) -> dict[str, Any]:
+def guides_for(request: Request, canvas: Canvas) -> dict[str, Any]:
+    """What guides the filling of the request's canvas.
+
+    Raises:
+        RequestError: a later prompt comes after the end of the clip.
+    """
+    if request.walk:
+        return {"walk": (request.walk.prompt, request.walk.share)}
     if not request.then:
         return {}
     if (last := request.then[-1]).at * canvas.fps > len(canvas):
@@ -169,9 +176,11 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
         rate = None if request.fps is None else request.fps / request.interpolate
     with reading(request.video, max_frames=MAX_FRAMES + 1, fps=rate) as (found, frames):
         whole = size
-        size = target_size((found.width, found.height), size, "pad" if request.outpaint else request.fit)
+        own = (found.width, found.height)
+        size = _inside(own, size) if request.outpaint else target_size(own, size, request.fit)
         footage = Video(np.stack([fit(frame, *size) for frame in frames]), rate or found.fps)
-    notes = [*_notes(request.video, found), _cut_note(request.video, (found.width, found.height), size)]
+    cut = "" if request.outpaint else _cut_note(request.video, own, size)
+    notes = [*_notes(request.video, found), cut]
     if abs(footage.fps - found.fps) > 0.01:
         notes.append(f"{request.video}: Its {found.fps:g} frames per second are taken at {footage.fps:g}.")
     if request.outpaint:
@@ -191,7 +200,7 @@ def _wider(request: Request, footage: Video, size: tuple[int, int]) -> Canvas:
     """The canvas that adds pixels around the footage."""
     _check_length(len(footage))
     if (footage.width, footage.height) == size:
-        shape = f"the shape of the clip, {size[0]}x{size[1]}"
+        shape = f"the shape of the clip, {size[0]}x{size[1]}, to the pixel"
         raise RequestError(f"{request.video} has {shape}; give another size to outpaint it.")
     return outpainting_canvas(request.prompt, footage, width=size[0], height=size[1])
 
@@ -295,6 +304,13 @@ def target_size(own: tuple[int, int], size: tuple[int, int], rule: str) -> tuple
     width, height = (2 * round(side * scale / 2) for side in own)
     if min(width, height) < 16:
         raise RequestError(f"A {own[0]}x{own[1]} picture is too long and thin for pad; fit it by crop.")
+    return width, height
+
+
+def _inside(own: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """The largest size inside `size` of the shape of `own`, to the nearest pixel."""
+    scale = min(size[0] / own[0], size[1] / own[1])
+    width, height = (max(1, round(side * scale)) for side in own)
     return width, height
 
 

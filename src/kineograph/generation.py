@@ -19,7 +19,7 @@ from kineograph.models.family import Model, Step
 from kineograph.provenance.claim import claim_of, job_of
 from kineograph.provenance.mark import MadeVideo
 from kineograph.request import Request
-from kineograph.sampling.noise import Noise
+from kineograph.sampling.noise import Draws, Noise, NoiseBetween
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk, Video
 
@@ -76,6 +76,12 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
     ]
 
 
+def noise_of(request: Request) -> Draws:
+    """What the clip is drawn from: its seed, or on a walk what lies between two."""
+    own = Noise(request.seed)
+    return own if request.walk is None else NoiseBetween(own, Noise(request.walk.seed), request.walk.share)
+
+
 def _kind(canvas: Canvas) -> tuple[Any, ...]:
     """What clips must have in common to be made together."""
     strength = canvas.source and canvas.source.strength
@@ -112,7 +118,7 @@ def _fill(
     if len({settings(request, model) for request in requests}) > 1:
         raise RequestError("The clips of a batch must have the same steps and guidance.")
     conditions = model.condition(canvases)
-    noises = [Noise(request.seed) for request in requests]
+    noises = [noise_of(request) for request in requests]
     for item in model.sample(conditions, noises, settings(requests[0], model)):
         if isinstance(item, Step):
             yield item

@@ -32,6 +32,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "guidance": (0, 30, False),
     "seed": (0, MAX_SEED, True),
 }
+_ADDED = {"then", "outpaint"}
 _BOX = re.compile(r"\s*,\s*".join([r"(-?\d*\.?\d+|-?\d+\.)"] * 4))
 
 
@@ -92,7 +93,23 @@ class Waypoint:
 
     def __post_init__(self) -> None:
         _check_prompt(self.prompt)
+        if not self.prompt.strip():
+            raise RequestError("A later prompt must say something; give it words.")
         _check_number("The time of a later prompt", self.at, 0.001, MAX_SECONDS, whole=False)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Another clip, of this prompt and seed, and the `share` of the way to it, from 0 to 1, that is gone."""
+
+    prompt: str
+    seed: int
+    share: float
+
+    def __post_init__(self) -> None:
+        _check_prompt(self.prompt)
+        _check_number("The seed at the end of a walk", self.seed, 0, MAX_SEED, whole=True)
+        _check_number("The share of a walk", self.share, 0, 1, whole=False)
 
 
 @dataclass(frozen=True)
@@ -101,7 +118,9 @@ class Request:
 
     Args:
         prompt: what to show, up to 2,000 characters; may be empty where pictures or footage guide.
-        then: prompts that the clip comes to later; between two of them it is on the way.
+        then: prompts that the clip comes to later, in seconds from its start, what it continues included;
+            between two of them it is on the way.
+        walk: another clip, on the way to which this one stands.
         model: a name in the catalog, or a local folder.
         images: pictures that the clip passes through.
         video: footage to be extended, interpolated, filled in, changed or widened.
@@ -126,6 +145,7 @@ class Request:
 
     prompt: str = ""
     then: tuple[Waypoint, ...] = ()
+    walk: Walk | None = None
     model: str = "playground"
     images: tuple[Keyframe, ...] = ()
     video: str | None = None
@@ -160,6 +180,10 @@ class Request:
                 )
         if not isinstance(self.then, tuple) or any(not isinstance(one, Waypoint) for one in self.then):
             raise RequestError("then must be a tuple of Waypoint(prompt, at).")
+        if self.walk is not None and not isinstance(self.walk, Walk):
+            raise RequestError("walk must be a Walk(prompt, seed, share).")
+        if self.walk and self.then:
+            raise RequestError("Give later prompts or a walk to another clip, not both.")
         if any(one.at >= other.at for one, other in pairwise(self.then)):
             raise RequestError("The later prompts must stand in the order of their times, each at its own.")
         _check_path("model", self.model)
@@ -191,15 +215,20 @@ class Request:
             box_of(self.mask)
         if self.images and self.video:
             raise RequestError("Give images or a video, not both.")
+        if not (self.prompt.strip() or self.images or self.video):
+            raise RequestError("Give a prompt, an image or a video: there is nothing to go by.")
+        self._check_ways()
+
+    def _check_ways(self) -> None:
         if not isinstance(self.outpaint, bool):
             raise RequestError(f"outpaint must be true or false, not {self.outpaint!r}.")
+        if self.outpaint and self.fit != "crop":
+            raise RequestError("outpaint keeps all of the video; leave fit out.")
         ways = [name for name in WAYS if getattr(self, name) not in (None, False)]
         if ways and not self.video:
             raise RequestError(f"{ways[0]} needs a video to work on; give one.")
         if self.video and len(ways) != 1:
             raise RequestError(f"Say what to do with the video: give one of {', '.join(WAYS)}.")
-        if not (self.prompt.strip() or self.images or self.video):
-            raise RequestError("Give a prompt, an image or a video: there is nothing to go by.")
 
     def _check_length(self) -> None:
         if self.frames is not None and self.seconds is not None:
@@ -209,14 +238,16 @@ class Request:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompt, those that the clip comes to later, and what a clip to be changed is said to show."""
-        return (self.prompt, *(one.prompt for one in self.then), *filter(None, [self.was]))
+        """The prompt and whatever else is said: later on, at the end of a walk, of a clip to be changed."""
+        walked = [self.walk.prompt] if self.walk else []
+        return (self.prompt, *(one.prompt for one in self.then), *walked, *filter(None, [self.was]))
 
     def to_json(self) -> str:
-        """The whole request as a JSON object; fields that are None, false or empty tuples are left out."""
-        empty = (None, False, ())
-        given = ((name, value) for name, value in asdict(self).items() if not any(value is e for e in empty))
-        return json.dumps(dict(given))
+        """The whole request as a JSON object. Fields that are None are left out, and those of `_ADDED` where
+        they are as by default, so that a request reads as it did before there were any."""
+        unused = {field.name for field in fields(self) if getattr(self, field.name) == field.default}
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps({name: value for name, value in given.items() if name not in unused & _ADDED})
 
     @classmethod
     def from_json(cls, text: str) -> Request:
@@ -231,6 +262,9 @@ class Request:
             values["images"] = _parse_each("images", values["images"], Keyframe, {"path": "a.png", "at": 0})
         if "then" in values:
             values["then"] = _parse_each("then", values["then"], Waypoint, {"prompt": "a ball", "at": 2})
+        if "walk" in values:
+            such = {"prompt": "a ball", "seed": 1, "share": 0.5}
+            (values["walk"],) = _parse_each("walk", [values["walk"]], Walk, such)
         if isinstance(values.get("size"), list):
             values["size"] = tuple(values["size"])
         return cls(**values)

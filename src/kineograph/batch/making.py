@@ -16,6 +16,7 @@ from kineograph.generation import fill, prepare
 from kineograph.models.family import Model, Step
 from kineograph.provenance import mark
 from kineograph.provenance.claim import claim_of, job_of
+from kineograph.request import Request
 from kineograph.text.vocabulary import Vocabulary, unread
 from kineograph.video import Chunk
 
@@ -62,7 +63,7 @@ class Maker:
             fps=saved.fps,
             seconds=round(time.perf_counter() - start, 3),
             evaluations=steps.done,
-            notes=_notes(canvas, request.model),
+            notes=_notes(canvas, request),
         )
         return Made(manifest, job.to_json())
 
@@ -87,11 +88,12 @@ class _Steps:
             yield item
 
 
-def _notes(canvas: Canvas, model: str) -> tuple[str, ...]:
+def _notes(canvas: Canvas, request: Request) -> tuple[str, ...]:
     """What was done to the pictures, and the words of the prompt that the model passes over."""
-    about = catalog.describe(model)
-    strange = Vocabulary(about.vocabulary).unknown(canvas.prompt) if about.vocabulary else []
-    late = unread(canvas.prompt, about.text_length) if about.text_length is not None else []
+    about = catalog.describe(request.model)
+    prompts, length = request.prompts, about.text_length
+    strange = Vocabulary(about.vocabulary).unknown(" ".join(prompts)) if about.vocabulary else []
+    late = [] if length is None else [word for prompt in prompts for word in unread(prompt, length)]
     notes = list(canvas.notes)
     if strange:
         notes.append(f"Not in this model's vocabulary: {', '.join(strange)}.")

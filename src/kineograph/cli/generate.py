@@ -24,7 +24,7 @@ from kineograph.cli.output import (
     with_progress,
 )
 from kineograph.errors import RequestError
-from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Waypoint
+from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Walk, Waypoint
 
 if TYPE_CHECKING:
     from kineograph.canvas import Canvas
@@ -41,6 +41,8 @@ def generate(
     /,
     *,
     then: Annotated[list[str] | None, Parameter(negative=())] = None,
+    to: str | None = None,
+    to_seed: int | None = None,
     model: str | None = None,
     image: Annotated[list[str] | None, Parameter(negative=())] = None,
     video: str | None = None,
@@ -73,6 +75,8 @@ def generate(
 
         kineo generate "a star rises" --image first.png --image last.png -o star.mp4
 
+        kineo generate "a red ball on sand" --to "a blue ball on snow" --count 5
+
         kineo generate "a red ball by day" --then "a red ball at night@2" --seconds 2
 
         kineo generate "a car drives left" --video past.mp4 --extend 2
@@ -93,7 +97,11 @@ def generate(
         What to show, in quotes.
     then
         What the clip comes to later, PROMPT@SECONDS; may be given several times. Between two prompts the
-        clip is on the way from one to the other.
+        clip is on the way from one to the other. Seconds count from the start of what is made and known.
+    to
+        Walk in --count clips from this clip to that of another prompt, and of --to-seed if that is given.
+    to_seed
+        Walk in --count clips from this clip to that of another seed.
     model
         A model's name or its folder; playground unless given.
     image
@@ -161,10 +169,13 @@ def generate(
         "guidance": guidance,
         "seed": seed,
     }
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    walks = to is not None or to_seed is not None
     if from_ is not None:
-        job = _recorded(from_, fields, count)
+        job = _recorded(from_, bool(fields) or walks or count != 1)
         _make([job.request], job, out, json)
+    elif walks:
+        _make(_walk(Request(**fields), to, to_seed, count), None, out, json)
     else:
         _make(_requests(fields, count), None, out, json)
 
@@ -188,7 +199,7 @@ def keyframe_of(text: str) -> Keyframe:
 def waypoint_of(text: str) -> Waypoint:
     """PROMPT@SECONDS."""
     prompt, _, time = text.rpartition("@")
-    if not re.fullmatch(r"\d*\.?\d+|\d+\.", time.strip()):
+    if not prompt.strip() or not re.fullmatch(r"\d*\.?\d+|\d+\.", time.strip()):
         raise RequestError(f"then must be PROMPT@SECONDS, such as 'a ball at night@2', not {text!r}.")
     return Waypoint(prompt.strip(), float(time))
 
@@ -209,10 +220,20 @@ def _requests(fields: dict[str, Any], count: int) -> list[Request]:
     return [replace(first, seed=first.seed + number) for number in range(count)]
 
 
-def _recorded(path: Path, fields: dict[str, Any], count: int) -> Job:
+def _walk(first: Request, to: str | None, to_seed: int | None, count: int) -> list[Request]:
+    """Requests evenly on the way from one clip to another, both included."""
+    if not 2 <= count <= MAX_COUNT:
+        raise RequestError(f"A walk has two clips or more: give --count, from 2 to {MAX_COUNT}, not {count}.")
+    prompt = first.prompt if to is None else to
+    seed = first.seed if to_seed is None else to_seed
+    return [replace(first, walk=Walk(prompt, seed, number / (count - 1))) for number in range(count)]
+
+
+def _recorded(path: Path, more: bool) -> Job:
+    """The job of a record, to which nothing `more` may be given."""
     from kineograph.provenance.claim import Job
 
-    if fields or count != 1:
+    if more:
         raise RequestError("--from makes the recorded clip again; leave all but --out and --json out.")
     job = Job.from_json(read_text(path))
     job.check_inputs()
@@ -247,7 +268,8 @@ class Made:
 
 
 def _make(requests: list[Request], recorded: Job | None, out: Path | None, json: bool) -> None:
-    """Make the clips of requests that differ in the seed alone, or the one of `recorded` again."""
+    """Make the clips of requests that differ in seed and walk alone, or the one of `recorded` again."""
+    from kineograph.fitting import guides_for
     from kineograph.generation import prepare
     from kineograph.provenance.claim import job_of
 
@@ -259,12 +281,13 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
     model = catalog.load(first.model)
     canvas = prepare(first, model)
     words = _passed_over(first)
-    _tell(canvas.notes, words, first.prompt)
+    _tell(canvas.notes, words, first.prompts)
     if recorded and (recorded.version, recorded.weights_hash) != (__version__, model.spec.weights_hash):
         say("warning: the package or the model has changed since this job; the clip may differ")
     for request, path in zip(requests, paths, strict=True):
         job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
-        made = _make_one(canvas, job, model, path, words)
+        guided = replace(canvas, guides=guides_for(request, canvas))
+        made = _make_one(guided, job, model, path, words)
         say(str(made))
         if json:
             print_json(asdict(made))
@@ -291,13 +314,14 @@ def _passed_over(request: Request) -> PassedOver:
     )
 
 
-def _tell(notes: Iterable[str], words: PassedOver, prompt: str) -> None:
+def _tell(notes: Iterable[str], words: PassedOver, prompts: Iterable[str]) -> None:
     from kineograph.text.vocabulary import split
 
     for note in notes:
         say(f"note: {note}")
-    if prompt.strip() and not split(prompt):
-        say("warning: there is no word in the prompt")
+    for prompt in prompts:
+        if prompt.strip() and not split(prompt):
+            say(f"warning: there is no word in the prompt {prompt!r}")
     if words.unknown:
         say(f"warning: not in this model's vocabulary: {', '.join(words.unknown)}")
     if words.unread:

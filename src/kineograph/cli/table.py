@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from kineograph import catalog
 from kineograph.batch.folder import SUMMARY
 from kineograph.batch.orders import Order, Outcome
-from kineograph.cli.generate import keyframe_of, size_of
+from kineograph.cli.generate import keyframe_of, size_of, waypoint_of
 from kineograph.cli.output import read_text, slug
 from kineograph.errors import KineographError, RequestError
 from kineograph.request import Keyframe, Request, box_of
@@ -25,7 +25,7 @@ from kineograph.request import Keyframe, Request, box_of
 LONGEST_NAME = 100
 LENGTHS = ("frames", "seconds")
 NUMBERS = ("extend", "interpolate", "edit", "frames", "seconds", "fps", "steps", "guidance", "seed")
-OTHERS = ("prompt", "model", "image", "video", "mask", "was", "outpaint", "fit", "size")
+OTHERS = ("prompt", "model", "image", "video", "mask", "then", "was", "outpaint", "fit", "size")
 FIELDS = (*OTHERS, *NUMBERS)  # columns of a request
 _PIECE = re.compile(r"[^{}]+|\{\{|\}\}|\{([^{}]+)\}")
 
@@ -234,6 +234,8 @@ def _read(column: str, value: object, folder: Path) -> object:
     """A value as a request takes it. What is wrong is left as it is, for the request to refuse."""
     if column == "image":
         return _images(value, folder)
+    if column == "then":
+        return tuple(map(waypoint_of, _texts(column, "PROMPT@SECONDS", value)))
     if not isinstance(value, str):
         return tuple(value) if column == "size" and isinstance(value, list) else value
     if column in NUMBERS:
@@ -241,7 +243,7 @@ def _read(column: str, value: object, folder: Path) -> object:
     if column == "size":
         return size_of(value)
     if column == "outpaint":
-        return {"true": True, "false": False}.get(value.lower(), value)
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
     if column == "model":
         return value if value in catalog.names() else str(catalog.folder_of(_beside(folder, value)))
     is_path = column == "video" or (column == "mask" and not box_of(value))
@@ -256,11 +258,16 @@ def _number(text: str) -> object:
 
 
 def _images(value: object, folder: Path) -> tuple[Keyframe, ...]:
-    """Pictures from "FILE", "FILE@SECONDS", several of them between semicolons, or a list of such texts."""
+    texts = _texts("image", "FILE or FILE@SECONDS", value)
+    return tuple(keyframe_of(_beside(folder, text)) for text in texts)
+
+
+def _texts(column: str, such: str, value: object) -> list[str]:
+    """One text or several, between semicolons or in a list."""
     texts = re.split(r"\s*;\s*", value.strip()) if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise RequestError(f"image must be FILE or FILE@SECONDS, or a list of such, not {json.dumps(value)}.")
-    return tuple(keyframe_of(_beside(folder, text)) for text in texts)
+        raise RequestError(f"{column} must be {such}, or a list of such, not {json.dumps(value)}.")
+    return texts
 
 
 def _beside(folder: Path, path: str) -> str:

@@ -60,7 +60,7 @@ def fidelity(
     """Compare the features (N, D) of clips made for `scenes` with rendered clips of N other scenes; yields
     how many clips it has just rendered."""
     reference = yield from _rendered(others, spec, _same)
-    deviations = reference.std(axis=0)
+    deviations = reference.std(axis=0) + 1e-9
     sets = [made]
     for change in (_same, _shuffled, _frozen):
         sets.append((yield from _rendered(scenes, spec, change)))
@@ -88,7 +88,7 @@ def _shuffled(clips: Frames) -> Frames:
 
 
 def _frozen(clips: Frames) -> Frames:
-    return np.broadcast_to(clips[:, :1], clips.shape)
+    return clips[:, :1].repeat(clips.shape[1], axis=1)
 
 
 # Features
@@ -134,7 +134,7 @@ def frechet(first: Features, second: Features) -> float:
     a, b = (np.cov(points, rowvar=False) for points in (first, second))
     root = _root(a)
     shared = np.trace(_root(root @ b @ root))
-    return max(0.0, float(apart @ apart + np.trace(a) + np.trace(b) - 2 * shared))
+    return float(np.maximum(0.0, apart @ apart + np.trace(a) + np.trace(b) - 2 * shared))
 
 
 def _root(matrix: Features) -> Features:

@@ -12,6 +12,7 @@ known; what precedes footage is made from its end to its beginning.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -40,7 +41,7 @@ from kineograph.models.tokenizer import (
 )
 from kineograph.sampling.editing import edited
 from kineograph.sampling.guidance import guided
-from kineograph.sampling.noise import Noise
+from kineograph.sampling.noise import Draws
 from kineograph.sampling.rollout import Span, spans_of
 from kineograph.sampling.schedules import times
 from kineograph.sampling.settings import Sampling
@@ -173,12 +174,14 @@ class FlowObjective:
 class Conditions:
     """Encoded captions, P to each of B clips, what no prompt is, and the canvases, read a window at a time.
 
-    captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; nothing and before,
-    what a clip that is to be changed shows as it is, (B, L, D).
+    captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; place (B,), where
+    between its stops a clip stands that does not travel, else NaN; nothing and before, what a clip that is to
+    be changed shows as it is, (B, L, D).
     """
 
     captions: Tensor
     stops: Tensor
+    place: Tensor
     nothing: Tensor
     before: Tensor
     canvases: Sequence[Canvas]
@@ -186,8 +189,9 @@ class Conditions:
     def weights(self, start: int, groups: int) -> Tensor:
         """How much each prompt counts in the latent frames of the window that begins at `start`: (P, B, t),
         adding up to 1."""
-        last_frames = start + TIME_STRIDE * torch.arange(groups)
-        return shares(self.stops, last_frames.to(self.stops))
+        last_frames = start + TIME_STRIDE * torch.arange(groups).to(self.stops)
+        place = self.place[:, None]
+        return shares(self.stops, torch.where(place.isnan(), last_frames, place))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +202,13 @@ class Latents:
     span: Span
     height: int
     width: int
+
+
+def _stops(canvas: Canvas) -> tuple[tuple[str, float], ...]:
+    """The prompts after the first, and where each counts alone."""
+    if "walk" in canvas.guides:
+        return ((canvas.guides["walk"][0], 1.0),)
+    return tuple(canvas.guides.get("travel", ()))
 
 
 class _Window:
@@ -260,18 +271,20 @@ class Diffusion:
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
         """Encode the prompts."""
-        ways = [((canvas.prompt, 0.0), *canvas.guides.get("travel", ())) for canvas in canvases]
+        ways = [((canvas.prompt, 0.0), *_stops(canvas)) for canvas in canvases]
         longest = max(map(len, ways))
         even = list(zip(*[(*way, *[way[-1]] * (longest - len(way))) for way in ways], strict=True))
         captions = torch.stack([self._encoded([prompt for prompt, _ in stop]) for stop in even])
         stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
+        places = [canvas.guides["walk"][1] if "walk" in canvas.guides else math.nan for canvas in canvases]
         nothing = self._encoded([""] * len(canvases))
         before = self._encoded([canvas.source.prompt if canvas.source else "" for canvas in canvases])
-        return Conditions(captions, stops, nothing, before, canvases)
+        place = torch.tensor(places, device=self.device)
+        return Conditions(captions, stops, place, nothing, before, canvases)
 
     @torch.inference_mode()
     def sample(
-        self, conditions: Conditions, noises: Sequence[Noise], sampling: Sampling
+        self, conditions: Conditions, noises: Sequence[Draws], sampling: Sampling
     ) -> Iterator[Step | Latents]:
         """Window after window; those that are wholly known cost no network evaluation."""
         first = conditions.canvases[0]
@@ -372,7 +385,7 @@ class Diffusion:
         with autocast(self.device, self.dtype):
             return self.networks.tokenizer.decode(values).float()
 
-    def _drawn(self, noises: Sequence[Noise], window: int, name: str) -> Tensor:
+    def _drawn(self, noises: Sequence[Draws], window: int, name: str) -> Tensor:
         config = self.networks.config.denoiser
         groups, *grid = config.grid
         shape = (config.channels, *grid)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kineograph.canvas import Canvas
-from kineograph.sampling.noise import Noise
+from kineograph.sampling.noise import Draws
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk
 
@@ -57,7 +57,7 @@ class Model(Protocol):
         """Encode prompts and known pixels. All canvases have the same length and size."""
         ...
 
-    def sample(self, conditions: Any, noises: Sequence[Noise], sampling: Sampling) -> Iterator[Step | Any]:
+    def sample(self, conditions: Any, noises: Sequence[Draws], sampling: Sampling) -> Iterator[Step | Any]:
         """Yield a `Step` for each network evaluation and the family's latents, a chunk at a time."""
         ...
 

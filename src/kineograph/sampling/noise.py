@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,3 +31,24 @@ class Noise:
         """A torch generator on the CPU for the thing `name` at position `index`."""
         digest = hashlib.sha256(f"{self.seed}/{name}/{index}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+
+
+class Draws(Protocol):
+    """Where a clip's noise comes from."""
+
+    def normal(self, name: str, index: int, shape: tuple[int, ...]) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class NoiseBetween:
+    """Noise on the way from one clip's to another's, along the arc on which its variance stays 1."""
+
+    first: Draws
+    second: Draws
+    share: float
+
+    def normal(self, name: str, index: int, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal float32 tensor: that of the first at share 0, of the second at share 1."""
+        angle = self.share * math.pi / 2
+        first, second = (noise.normal(name, index, shape) for noise in (self.first, self.second))
+        return math.cos(angle) * first + math.sin(angle) * second

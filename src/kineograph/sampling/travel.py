@@ -12,14 +12,14 @@ from torch import Tensor
 
 
 def shares(stops: Tensor, frames: Tensor) -> Tensor:
-    """Linear interpolation between stops (P, B), which grow, at frames (t,): the weight (P, B, t) of each.
+    """Linear interpolation between stops (P, B), which grow, at frames (B, t): the weight (P, B, t) of each.
 
-    Before the first and after the last that one counts alone, and so does the first of equal stops.
+    Before the first and after the last that one counts alone; of equal stops the last counts.
     """
-    gap = (stops[1:] - stops[:-1])[..., None]
-    on_the_way = ((frames - stops[:-1, :, None]) / gap.clamp(min=1e-6)).clamp(0, 1)  # from each to the next
-    passed = torch.where(gap > 0, on_the_way, 0.0)
-    edge = passed.new_zeros(1, stops.shape[1], len(frames))
+    before, after = stops[:-1, :, None], stops[1:, :, None]
+    on_the_way = ((frames - before) / (after - before)).clamp(0, 1)  # from each to the next
+    passed = torch.where(after > before, on_the_way, (frames >= after).to(stops))
+    edge = passed.new_zeros(1, *frames.shape)
     return torch.cat([edge + 1, passed]) - torch.cat([passed, edge])
 
 
