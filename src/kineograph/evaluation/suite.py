@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 CLIPS = 256  # of each cell of the adherence
 MOST_FILLED = 64  # clips of each task of filling
+MOST_EDITED = 32  # clips of each attribute to change, each of which costs as much as two
 BATCH = 16
 PER_RENDERED = 64  # rendering as many clips takes about as long as making one
 
@@ -80,8 +81,9 @@ def _measure(
     seen = [cell for cell in cells if not cell.held_out]
     shown = COMPARED * len(seen) * clips  # rendered to compare with
     edited = tuple(OPTIONS) if "edit" in model.spec.abilities and cells else ()
+    changed = min(clips, MOST_EDITED)
     drawn = (rendered + shown) / PER_RENDERED
-    watch = _Watch(len(cells) * clips + (len(tasks) + len(edited)) * filled + drawn)
+    watch = _Watch(len(cells) * clips + len(tasks) * filled + 2 * len(edited) * changed + drawn)
 
     price = cost(model, folder)
     judged: dict[Cell, Judged] = {}
@@ -93,7 +95,9 @@ def _measure(
         filling.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
     editing: list[Editing] = []
     for name in edited:
-        editing.append((yield from watch.over(f"edit {name}", edit_attribute(name, filled, model, batch))))
+        editing.append(
+            (yield from watch.over(f"edit {name}", edit_attribute(name, changed, model, batch), 2))
+        )
     likeness: Fidelity | None = None
     if seen:
         made = np.concatenate([points for cell in seen for points in judged[cell].made_features])
