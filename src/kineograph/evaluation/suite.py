@@ -62,7 +62,8 @@ def evaluate(
     Args:
         model: what to evaluate, at its own setting.
         folder: where its weights and, for the check of memorisation, its `training.json` lie.
-        clips: to make for each cell of the adherence; for each task of filling as many, but 64 at most.
+        clips: to make for each cell of the adherence; for each task of filling as many, but 64 at most,
+            and for each attribute to change 32 at most.
         batch: clips made at once; of no influence on the figures but for rounding.
 
     Raises:
@@ -95,9 +96,8 @@ def _measure(
         filling.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
     editing: list[Editing] = []
     for name in edited:
-        editing.append(
-            (yield from watch.over(f"edit {name}", edit_attribute(name, changed, model, batch), 2))
-        )
+        work = edit_attribute(name, changed, model, batch)
+        editing.append((yield from watch.over(f"edit {name}", work, worth=2)))
     likeness: Fidelity | None = None
     if seen:
         made = np.concatenate([points for cell in seen for points in judged[cell].made_features])
