@@ -219,6 +219,11 @@ def test_an_exact_filling_has_no_error_and_a_known_one_a_known_error():
     assert found.things.value == pytest.approx(psnr(100))
     assert found.seam.value == pytest.approx(psnr((100 + 100) / 2))
     assert found.psnr.count == 3
+    assert found.mean_psnr.value == pytest.approx(found.psnr.value)
+    apart = nearness(
+        [compare(shown, truth, ~canvas.known, things) for shown in (hold(canvas), grey(*[0] * 5))]
+    )
+    assert apart.mean_psnr.value > apart.psnr.value
 
 
 def test_the_seam_is_what_lies_close_to_what_is_known():

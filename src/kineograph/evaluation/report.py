@@ -118,9 +118,9 @@ def _adherence(found: Adherence) -> str:
 def _tokenizer(found: Nearness | None) -> str:
     if found is None:
         return ""
-    row = [decibels(found.psnr), decibels(found.things), ratio(found.ssim)]
+    row = [*map(decibels, (found.psnr, found.mean_psnr, found.things)), ratio(found.ssim)]
     title = f"### Latents: unseen clips, encoded and decoded ({found.psnr.count} clips)"
-    return f"{title}\n\n{table(('PSNR, dB', 'PSNR of things, dB', 'SSIM'), [row])}"
+    return f"{title}\n\n{table(('PSNR, dB', 'mean of clips', 'of things', 'SSIM'), [row])}"
 
 
 def _filling(found: Sequence[Filling]) -> str:
