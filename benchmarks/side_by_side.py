@@ -2,8 +2,8 @@
 
 `WanTransformer3DModel` (Wan 2.1) attends to the text in a layer of its own and has an ungated feed-forward
 layer; that layer's width is chosen so that both networks do the same number of operations to within 5%.
-Both compute under autocast. To train, both keep float32 weights; to sample, ours keeps them, as the package
-does, and theirs has most in the number format that it computes in, as diffusers loads them.
+Both compute under autocast. To train, both keep float32 weights; to sample, both have most in the number
+format that they compute in, as each package loads them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.report import Row
 from benchmarks.setup import Setup
 from benchmarks.timing import Effort, Job, Measured, best_device, flops_of, measure
 from kineograph.models.denoiser import PATCH, Denoiser, DenoiserConfig
-from kineograph.models.precision import autocast, compute_dtype
+from kineograph.models.precision import autocast, compute_dtype, hold
 
 TEXT_TOKENS = 32
 ALIKE = 0.05  # how far the operations may be apart
@@ -60,6 +60,7 @@ def networks_alike(config: DenoiserConfig) -> dict[str, nn.Module]:
 
 def _to_sample(networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
     copies = deepcopy(networks)
+    hold(copies[OURS], best_device())
     if THEIRS in copies:
         kept: Any = copies[THEIRS]._keep_in_fp32_modules
         for name, parameter in copies[THEIRS].named_parameters():

@@ -29,7 +29,7 @@ from kineograph.models import weights
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.family import Spec, Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.precision import autocast
+from kineograph.models.precision import autocast, hold
 from kineograph.models.tokenizer import (
     SPACE_STRIDE,
     TIME_STRIDE,
@@ -472,4 +472,5 @@ def load(folder: Path, dtype: torch.dtype | None = None) -> Diffusion:
     """The model in `folder` on the best device that there is."""
     networks, spec = load_networks(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    hold(networks.denoiser.to(device), device, dtype)
     return Diffusion(networks.to(device), spec, dtype)

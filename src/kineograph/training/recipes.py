@@ -62,7 +62,7 @@ def init_of(model: str) -> Init:
     found = catalog.load(model)
     if not isinstance(found, Diffusion):
         raise ModelError(f"{model} is of the family {found.spec.family}; start from a diffusion model.")
-    return Init(found.networks.cpu().train(), found.spec, facts.read(catalog.folder_of(model)))
+    return Init(found.networks.cpu().float().train(), found.spec, facts.read(catalog.folder_of(model)))
 
 
 def starting_from(recipe: Recipe, init: DiffusionConfig) -> Recipe:
