@@ -111,6 +111,7 @@ Each clip is made by `kineo generate "{prompt}" --seconds …`,
 a process of its own, and read back from its file. `sharpness kept` compares the mean difference of
 neighbouring pixels in the last {ENDS:g} seconds with the first (a fourth of the clip at most),
 `colour drift` the mean colour, as a share of the whole range.
+Both are of whole frames: a thing that loses its shape on the way, as small ones do, hardly shows in them.
 
 {table(head, rows)}
 
