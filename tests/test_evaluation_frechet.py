@@ -55,7 +55,7 @@ def test_it_rises_for_shuffled_and_for_held_frames_and_for_flat_clips():
         except StopIteration as end:
             found = end.value
             break
-    assert done == 4 * CLIPS
+    assert done == 2 * CLIPS
     assert found.clips == CLIPS
     assert found.floor * 2 < found.shuffled < found.model
     assert found.floor * 2 < found.frozen < found.model

@@ -17,7 +17,7 @@ from kineograph.models.family import Model, Step
 from kineograph.provenance import mark
 from kineograph.provenance.claim import claim_of, job_of
 from kineograph.request import Request
-from kineograph.text.vocabulary import Vocabulary, unread
+from kineograph.text.vocabulary import passed_over
 from kineograph.video import Chunk
 
 
@@ -91,12 +91,10 @@ class _Steps:
 def _notes(canvas: Canvas, request: Request) -> tuple[str, ...]:
     """What was done to the pictures, and the words of the prompt that the model passes over."""
     about = catalog.describe(request.model)
-    prompts, length = request.prompts, about.text_length
-    strange = Vocabulary(about.vocabulary).unknown(" ".join(prompts)) if about.vocabulary else []
-    late = [] if length is None else [word for prompt in prompts for word in unread(prompt, length)]
+    words = passed_over(request.prompts, about.vocabulary, about.text_length)
     notes = list(canvas.notes)
-    if strange:
-        notes.append(f"Not in this model's vocabulary: {', '.join(strange)}.")
-    if late:
-        notes.append(f"Too long for this model, which does not read the end: {' '.join(late)}.")
+    if words.unknown:
+        notes.append(f"Not in this model's vocabulary: {', '.join(words.unknown)}.")
+    if words.unread:
+        notes.append(f"Too long for this model, which does not read the end: {' '.join(words.unread)}.")
     return tuple(notes)

@@ -24,13 +24,14 @@ from kineograph.cli.output import (
     with_progress,
 )
 from kineograph.errors import RequestError
-from kineograph.request import MAX_PROMPT, MAX_SEED, Keyframe, Request, Walk, Waypoint
+from kineograph.request import MAX_SEED, Keyframe, Request, Walk, Waypoint
 
 if TYPE_CHECKING:
     from kineograph.canvas import Canvas
     from kineograph.models.family import Model, Step
     from kineograph.provenance.claim import Job
     from kineograph.provenance.mark import Saved
+    from kineograph.text.vocabulary import PassedOver
     from kineograph.video import Chunk
 
 MAX_COUNT = 9999
@@ -295,23 +296,11 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
             print(made.path, flush=True)
 
 
-@dataclass(frozen=True)
-class PassedOver:
-    """The words of the prompts that the model does not know, and those after the last one that it reads."""
-
-    unknown: list[str]
-    unread: list[str]
-
-
 def _passed_over(request: Request) -> PassedOver:
-    from kineograph.text.vocabulary import Vocabulary, unread
+    from kineograph.text.vocabulary import passed_over
 
     about = catalog.describe(request.model)
-    length = MAX_PROMPT if about.text_length is None else about.text_length
-    return PassedOver(
-        Vocabulary(about.vocabulary).unknown(" ".join(request.prompts)) if about.vocabulary else [],
-        [word for prompt in request.prompts for word in unread(prompt, length)],
-    )
+    return passed_over(request.prompts, about.vocabulary, about.text_length)
 
 
 def _tell(notes: Iterable[str], words: PassedOver, prompts: Iterable[str]) -> None:

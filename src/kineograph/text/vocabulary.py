@@ -49,3 +49,21 @@ class Vocabulary:
 def unread(caption: str, length: int) -> list[str]:
     """The words that `Vocabulary.encode` drops, in order."""
     return split(caption)[length:]
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """The words of prompts that a model does not know, and those after the last one that it reads."""
+
+    unknown: list[str]
+    unread: list[str]
+
+
+def passed_over(prompts: Iterable[str], words: tuple[str, ...], length: int | None) -> PassedOver:
+    """What a model passes over that knows `words` (all of them if there are none) and reads so many of each
+    prompt, None for all."""
+    said = list(prompts)
+    return PassedOver(
+        Vocabulary(words).unknown(" ".join(said)) if words else [],
+        [] if length is None else [word for prompt in said for word in unread(prompt, length)],
+    )
