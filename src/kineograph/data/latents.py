@@ -1,4 +1,5 @@
-"""Latents: clips that have been through the tokenizer once, so that training needs no pixels."""
+"""Latents: clips that have been through the tokenizer once, so that training needs no pixels; and what is
+known of them."""
 
 from __future__ import annotations
 
@@ -8,18 +9,22 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from kineograph.data import truth
 from kineograph.data.shards import Parts, Shards, indices
+from kineograph.models.guides import style_of
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_signal
+from kineograph.sampling.noise import Noise
 from kineograph.text.vocabulary import Vocabulary
 
 
 def clips_of(shards: Shards, part: int = 64) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
     """The clips that already lie in shards, `part` at a time."""
+    fields = [field for field in shards.fields() if field != "focus"]
     for start in range(0, len(shards), part):
         chosen = range(start, min(start + part, len(shards)))
         yield (
-            {"frames": torch.stack([shards.clip(i, "frames") for i in chosen])},
+            {field: torch.stack([shards.clip(i, field) for i in chosen]) for field in fields},
             [shards.captions[i] for i in chosen],
         )
 
@@ -39,16 +44,18 @@ def measure(tokenizer: Tokenizer, shards: Shards, count: int = 256) -> None:
 
 @torch.inference_mode()
 def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
-    """Latents (N, t, C, h, w) in half precision for each part's frames."""
+    """Latents (N, t, C, h, w) in half precision for each part's frames, and its truth as it is."""
     device = tokenizer.latent_mean.device
     for fields, captions in parts:
         with autocast(device):
             split = [tokenizer.encode(to_signal(f.to(device))) for f in torch.split(fields["frames"], 16)]
-        yield {"latents": torch.cat(split).to(torch.float16).cpu()}, captions
+        known = {name: values for name, values in fields.items() if name in truth.FIELDS}
+        yield {"latents": torch.cat(split).to(torch.float16).cpu(), **known}, captions
 
 
 class FlowBatches:
-    """Batches of latents and captions by step; the last `canvas` rows bring their frames for a canvas.
+    """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
+    guides, where the data knows it; the last `canvas` of these their frames, for a canvas.
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -61,24 +68,48 @@ class FlowBatches:
         length: int,
         batch: int,
         canvas: int,
+        guided: int,
         seed: int,
     ) -> None:
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
         self.shards, self.vocabulary, self.length = latents, vocabulary, length
+        self.guided = guided if set(truth.FIELDS) <= set(latents.fields()) else 0
 
     @cached_property
     def _all(self) -> dict[str, Tensor]:
         """In memory once the first batch is asked for: a stage that is done needs none."""
-        captions = self.shards.captions
-        return {
-            "latents": torch.stack([self.shards.clip(i, "latents") for i in range(len(self.shards))]),
-            "caption": torch.tensor([self.vocabulary.encode(text, self.length) for text in captions]),
-        }
+        fields = ("latents", *(truth.FIELDS if self.guided else ()))
+        count = range(len(self.shards))
+        stacked = {field: torch.stack([self.shards.clip(i, field) for i in count]) for field in fields}
+        captions = [self.vocabulary.encode(text, self.length) for text in self.shards.captions]
+        return {"caption": torch.tensor(captions), **stacked}
+
+    @cached_property
+    def _alike(self) -> dict[int, Tensor]:
+        """The clips of each style."""
+        manners = self._all["manner"]
+        return {manner: torch.nonzero(manners == manner)[:, 0] for manner in set(manners.tolist())}
 
     def batch(self, step: int) -> dict[str, Tensor]:
         plain = indices(len(self.shards), self.size - self.canvas, step, self.seed)
         framed = indices(len(self.clips), self.canvas, step, self.seed + 1) if self.canvas else []
-        batch = {name: values[plain + framed] for name, values in self._all.items()}
+        rows = plain + framed
+        batch = {name: self._all[name][rows] for name in ("latents", "caption")}
         if framed:
             batch["frames"] = torch.stack([self.clips.clip(i, "frames") for i in framed])
+        if self.guided:
+            batch |= self._truth(torch.tensor(rows[-self.guided :]), step)
         return batch
+
+    def _truth(self, rows: Tensor, step: int) -> dict[str, Tensor]:
+        """Guides of every kind for these clips: the latents of the partner, which has a `source` only where
+        there is one, and the style of another clip that looks alike."""
+        known = {name: self._all[name][rows] for name in truth.FIELDS}
+        partner = known["partner"].long()
+        source = self._all["latents"][rows + partner].float()
+        alone = (partner == 0)[:, None, None, None, None]
+        draw = Noise(self.seed).generator("style", step)
+        alike = [self._alike[int(manner)] for manner in known["manner"]]
+        others = torch.stack([same[torch.randint(len(same), (), generator=draw)] for same in alike])
+        style = style_of(self._all["latents"][others])
+        return {**truth.unpack(known), "source": source.masked_fill(alone, torch.nan), "style": style}

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kineograph.data import truth
+from kineograph.data.lessons import Lesson, lessons
 from kineograph.data.shards import indices
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.worlds.captions import ThingDescription, caption, parse
-from kineograph.worlds.holdout import training_scenes
+from kineograph.worlds.captions import ThingDescription, parse
 from kineograph.worlds.renderer import render
-from kineograph.worlds.scene import COLORS, GROUNDS, KINDS, MOTIONS, SIZES, TIMES, Scene
+from kineograph.worlds.world import FULL
 
 FPS = 8.0
-DROP = 0.15  # how often a caption leaves an attribute open
 AROUND = 4  # pixels
 
 
-def captions_of(scenes: list[Scene], seed: int) -> list[str]:
-    """A caption for each scene, paraphrased at random."""
-    return [caption(scene, random.Random(f"{seed}/{i}"), DROP) for i, scene in enumerate(scenes)]
-
-
 def clips(
-    count: int, seed: int, frames: int, size: int, *, truth: bool = True, part: int = 64
+    count: int, seed: int, frames: int, size: int, part: int = 64
 ) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
-    """Frames of `count` training scenes with their captions, `part` at a time; with truth also focus
-    (N, T, H, W), 1 on objects and within `AROUND` pixels of them."""
-    scenes = training_scenes(count, seed)
-    captions = captions_of(scenes, seed)
+    """`count` lessons with their captions, `part` at a time: frames (N, T, H, W, 3), the packed truth about
+    them, and focus (N, T, H, W), 1 on things and within `AROUND` pixels of them."""
+    learnt = lessons(count, seed)
     for start in range(0, count, part):
-        rendered = render(scenes[start : start + part], frames=frames, size=size, fps=FPS, truth=truth)
-        fields = {"frames": rendered.frames}
-        if truth:
-            fields["focus"] = _around(rendered.segmentation > 0)
-        yield fields, captions[start : start + part]
+        these = learnt[start : start + part]
+        yield _rendered(these, frames, size), [lesson.caption for lesson in these]
+
+
+def _rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Tensor]:
+    """Scenes and plates, each rendered together, in the order of the lessons."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for things in (True, False):
+        chosen = [number for number, lesson in enumerate(learnt) if lesson.things == things]
+        if not chosen:
+            continue
+        these = [learnt[number] for number in chosen]
+        scenes = [lesson.scene for lesson in these]
+        rendered = render(scenes, frames, size, FPS, things=things)
+        fields = {"frames": rendered.frames, "focus": _around(rendered.segmentation > 0)}
+        fields |= truth.pack(rendered, these)
+        found |= {n: {name: values[row] for name, values in fields.items()} for row, n in enumerate(chosen)}
+    rows = [found[number] for number in range(len(learnt))]
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def _around(things: Tensor) -> Tensor:
@@ -48,22 +55,23 @@ def _around(things: Tensor) -> Tensor:
     return torch.unflatten(grown, 0, things.shape[:2]).to(torch.uint8)
 
 
-_THING = {"kind": KINDS, "color": COLORS, "size": SIZES, "motion": MOTIONS}
-_SCENE = {"ground": GROUNDS, "time": TIMES}
-CLASSES = tuple(1 + len(v) for v in [*_THING.values()] * 2 + [*_SCENE.values()])
+_THING = {name: FULL.values[name] for name in ("kind", "color", "size", "motion")}
+_SCENE = {name: options for name, options in FULL.values.items() if name not in _THING}
+CLASSES = tuple(1 + len(v) for v in [*_THING.values()] * FULL.most_things + [*_SCENE.values()])
 
 
 def labels_of(text: str) -> list[int]:
     """What a caption names, as class numbers in the order of CLASSES; 0 where it leaves something open."""
-    said = parse(text)
-    things = [*said.things[:2], *[ThingDescription()] * (2 - len(said.things))]
+    said = parse(text, FULL)
+    most = FULL.most_things
+    things = [*said.things[:most], *[ThingDescription()] * (most - len(said.things))]
     values = [(getattr(thing, name), names) for thing in things for name, names in _THING.items()]
     values += [(getattr(said, name), names) for name, names in _SCENE.items()]
     return [0 if value is None else 1 + names.index(value) for value, names in values]
 
 
 class CaptionBatches:
-    """Captions of training scenes as numbers, with what they name as labels, by step."""
+    """Captions of lessons as numbers, with what they name as labels, by step."""
 
     def __init__(
         self, vocabulary: Vocabulary, length: int, batch: int, count: int = 20_000, seed: int = 7
@@ -79,7 +87,7 @@ class CaptionBatches:
     @cached_property
     def _all(self) -> dict[str, Tensor]:
         """Made when the first batch is asked for: a stage that is done needs none."""
-        captions = captions_of(training_scenes(self.count, self.seed), self.seed)
+        captions = [lesson.caption for lesson in lessons(self.count, self.seed)]
         return {
             "caption": torch.tensor([self.vocabulary.encode(text, self.length) for text in captions]),
             "labels": torch.tensor([labels_of(text) for text in captions]),

@@ -43,7 +43,7 @@ class Memorisation:
 def training_points(count: int, seed: int, spec: Spec) -> Generator[int, None, Points]:
     """Thumbnails of the training clips, drawn again from their seed; yields how many it has just done."""
     points: list[Points] = []
-    for fields, captions in clips(count, seed, spec.window, spec.height, truth=False):
+    for fields, captions in clips(count, seed, spec.window, spec.height):
         points.append(thumbnails(fields["frames"].numpy()))
         yield len(captions)
     return np.concatenate(points)

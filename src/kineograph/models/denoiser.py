@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from kineograph.models.guides import Guides
 from kineograph.models.layers import RMSNorm, SwiGLU, attend, rotary_angles, rotate, time_features
 
 PATCH = 2  # latent cells along the side of a token
@@ -25,15 +26,19 @@ PATCH = 2  # latent cells along the side of a token
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell."""
+    """`grid` is (t, h, w) in latent cells; `canvas` and `maps` are the values of a masked canvas and of maps
+    that guide in one cell, `signals` those of what else guides in one latent frame (see `guides`)."""
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
     canvas: int = 4096
     canvas_width: int = 40
+    maps: int = 2304
+    maps_width: int = 24
+    signals: int = 81
     text_width: int = 128
     width: int = 256
-    hidden: int = 544
+    hidden: int = 512
     depth: int = 6
     heads: int = 4
 
@@ -85,8 +90,11 @@ class Denoiser(nn.Module):
         self.config = config
         width = config.width
         self.enter_canvas = nn.Linear(config.canvas, config.canvas_width, bias=False)
-        patched = PATCH * PATCH * (config.channels + config.canvas_width)
-        self.enter = nn.Linear(patched, width)
+        cells = PATCH * PATCH
+        self.enter = nn.Linear(cells * (config.channels + config.canvas_width), width)
+        self.enter_maps = nn.Linear(config.maps, config.maps_width, bias=False)
+        self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
+        self.enter_signals = nn.Linear(config.signals, width, bias=False)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(config.text_width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -100,14 +108,25 @@ class Denoiser(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         factors = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])  # those of a scale are around 1
         self.register_buffer("unit", factors[:, None, None, None, None], persistent=False)
-        for layer in (self.enter_canvas, self.modulation, self.modulation_out, self.leave):
+        entering = (self.enter_canvas, self.enter_guides, self.enter_signals)
+        for layer in (*entering, self.modulation, self.modulation_out, self.leave):
             nn.init.zeros_(layer.weight)
 
-    def forward(self, z: Tensor, time: Tensor, text: Tensor, canvas: Tensor | None = None) -> Tensor:
-        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) of the last
-        B' <= B clips, the others having none; returns the shape of z."""
+    def forward(
+        self,
+        z: Tensor,
+        time: Tensor,
+        text: Tensor,
+        canvas: Tensor | None = None,
+        guides: Guides | None = None,
+    ) -> Tensor:
+        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) and guides of
+        the last B' <= B clips, the others having none; returns the shape of z."""
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
+        if guides is not None:
+            x = _added_to_last(x, self._guided(guides))
+            mood = _added_to_last(mood, self.enter_signals(guides.signals))
         mood = F.silu(mood)[:, :, None]
         modulations, texts = self._modulations(mood), self._read(text)
         for block, modulation, read in zip(self.blocks, modulations, texts, strict=True):
@@ -141,5 +160,19 @@ class Denoiser(nn.Module):
         if canvas is not None:
             seen = rearrange(self.enter_canvas(canvas), "b t h w c -> b t c h w").to(z.dtype)
             known = torch.cat([known[: len(z) - len(canvas)], seen])
-        cells = torch.cat([z, known], dim=2)
-        return rearrange(cells, "b t c (h p) (w q) -> b t (h w) (c p q)", p=PATCH, q=PATCH)
+        return _in_patches(torch.cat([z, known], dim=2))
+
+    def _guided(self, guides: Guides) -> Tensor:
+        """What the tokens are told by pictures that guide: (B', t, n, D)."""
+        maps = rearrange(self.enter_maps(guides.maps), "b t h w c -> b t c h w")
+        told: Tensor = self.enter_guides(_in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2)))
+        return told
+
+
+def _in_patches(cells: Tensor) -> Tensor:
+    return rearrange(cells, "b t c (h p) (w q) -> b t (h w) (c p q)", p=PATCH, q=PATCH)
+
+
+def _added_to_last(x: Tensor, more: Tensor) -> Tensor:
+    """Add `more` (B', ...) to the last B' rows of x (B, ...)."""
+    return torch.cat([x[: len(x) - len(more)], x[len(x) - len(more) :] + more])

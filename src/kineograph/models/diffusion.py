@@ -29,6 +29,7 @@ from kineograph.models import weights
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.family import Spec, Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
+from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
 from kineograph.models.precision import autocast, hold
 from kineograph.models.tokenizer import (
     SPACE_STRIDE,
@@ -62,7 +63,7 @@ class DiffusionConfig:
     words: tuple[str, ...]
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
-    text_length: int = 32
+    text_length: int = 44
     fps: float = 8.0
 
     @property
@@ -90,10 +91,15 @@ class DiffusionNetworks(nn.Module):
         self.denoiser = Denoiser(config.denoiser)
 
     def velocity(
-        self, z: Tensor, time: Tensor, caption: Tensor, canvas: Tensor | None = None
+        self,
+        z: Tensor,
+        time: Tensor,
+        caption: Tensor,
+        canvas: Tensor | None = None,
+        guides: Guides | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The predicted clean latents and the velocity that leads there; `caption` is encoded text."""
-        clean = self.denoiser(z, time, caption, canvas).float()
+        clean = self.denoiser(z, time, caption, canvas, guides).float()
         return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
 
 
@@ -102,15 +108,19 @@ class DiffusionNetworks(nn.Module):
 
 @dataclass(frozen=True)
 class FlowLoss:
-    """Shares of a batch: rows with one noise level, with independent ones, with a clean beginning.
+    """Shares of the rows without guides: with one noise level, with independent ones; the rest has a clean
+    beginning. The first are plain text to video. Rows with guides and with a canvas are added by the data;
+    of guided ones `begun` have a clean beginning.
 
-    The first are plain text to video. Rows with a canvas are added by the data. `drop` of the captions are
-    left out for guidance; times are logit-normal around `location` (arXiv 2403.03206).
+    `drop` of the captions are left out for guidance, and `drop_styled` where a style is told; times are
+    logit-normal around `location` (arXiv 2403.03206).
     """
 
-    text: float = 0.62
-    independent: float = 0.1
+    text: float = 0.75
+    independent: float = 0.12
+    begun: float = 0.4
     drop: float = 0.1
+    drop_styled: float = 0.7
     location: float = -0.4
 
 
@@ -126,41 +136,55 @@ class FlowObjective:
         return [(name, parameter) for name, parameter in moved if parameter.requires_grad]
 
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have frames."""
+        """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
+        about their clips as guides of every kind, and the last of these frames."""
         clean_latents = batch["latents"].float()
-        time, canvas = self._levels(clean_latents.shape[:2], batch.get("frames"), draw)
+        told = draw_told({kind: batch[kind] for kind in KINDS}, draw) if KINDS[0] in batch else None
+        guided = 0 if told is None else len(told["source"])
+        time, canvas = self._levels(clean_latents.shape[:2], guided, batch.get("frames"), draw)
         time = time.to(clean_latents)
-        keep = torch.rand(len(time), 1, generator=draw).to(time) >= self.config.drop
-        caption = self.networks.text(batch["caption"] * keep)
+        caption = self.networks.text(batch["caption"] * self._heard(len(time), told, draw).to(time.device))
         noise = torch.randn(clean_latents.shape, generator=draw).to(clean_latents)
         level = time[:, :, None, None, None]
         z = level * clean_latents + (1 - level) * noise
-        made, _ = self.networks.velocity(z, time, caption, canvas)
+        guides = None if told is None else fold_guides(told)
+        made, _ = self.networks.velocity(z, time, caption, canvas, guides)
         weight = (time < 1) / (1 - time).clamp(min=NEAREST) ** 2
         error = (made - clean_latents).square().mean(dim=(2, 3, 4))
         loss = (weight * error).sum() / (time < 1).sum()
         return loss, {"error": (error * (time < 1)).sum().detach() / (time < 1).sum()}
 
+    def _heard(self, rows: int, told: Mapping[str, Tensor] | None, draw: torch.Generator) -> Tensor:
+        """(B, 1): which captions are not left out."""
+        drop = torch.full((rows, 1), self.config.drop)
+        if told is not None:
+            styled = ~told["style"].isnan().all(dim=1).cpu()
+            drop[rows - len(styled) :][styled] = self.config.drop_styled
+        return torch.rand(rows, 1, generator=draw) >= drop
+
     def _levels(
-        self, shape: torch.Size, frames: Tensor | None, draw: torch.Generator
+        self, shape: torch.Size, guided: int, frames: Tensor | None, draw: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Times (B, t), 1 where clean, and the folded canvas of the last rows."""
         rows, groups = shape
+        with_canvas = 0 if frames is None else len(frames)
+        plain = rows - max(guided, with_canvas)
+        text, independent = (round(share * plain) for share in (self.config.text, self.config.independent))
+        at = torch.arange(rows)[:, None]
+        together = (at < text) | (at >= text + independent)
+        begun = torch.where(
+            at < plain, at >= text + independent, torch.rand(rows, 1, generator=draw) < self.config.begun
+        )
         time = torch.sigmoid(torch.randn(shape, generator=draw) + self.config.location)
-        without_canvas = rows - (0 if frames is None else len(frames))
-        text, independent = (round(share * rows) for share in (self.config.text, self.config.independent))
-        together = torch.ones(rows, dtype=torch.bool)
-        together[text : min(text + independent, without_canvas)] = False
-        time = torch.where(together[:, None], time[:, :1], time)
-        prefix = torch.randint(1, groups, (rows, 1), generator=draw)
-        prefix[: min(text + independent, without_canvas)] = 0
-        if frames is None:
-            return self._cleaned(time, torch.arange(groups) < prefix), None
-        known = draw_known(frames.shape[:4], draw)
+        time = torch.where(together, time[:, :1], time)
+        prefix = torch.randint(1, groups, (rows, 1), generator=draw) * begun
         clean = torch.arange(groups) < prefix
-        clean[without_canvas:] = clean_groups(known)
-        folded = fold_canvas(to_signal(frames), partly_known(known, clean[without_canvas:]).to(frames.device))
-        return self._cleaned(time, clean), folded
+        if frames is None:
+            return self._cleaned(time, clean), None
+        known = draw_known(frames.shape[:4], draw)
+        clean[rows - with_canvas :] = clean_groups(known)
+        seen = partly_known(known, clean[rows - with_canvas :]).to(frames.device)
+        return self._cleaned(time, clean), fold_canvas(to_signal(frames), seen)
 
     @staticmethod
     def _cleaned(time: Tensor, clean: Tensor) -> Tensor:

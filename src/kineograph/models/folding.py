@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE
 
-HOLE, MOVING_HOLE, ISLAND = 4, 5, 6  # kinds of random canvases in which a box matters
+HOLE, MOVING_HOLE, ISLAND = 5, 6, 7  # kinds of random canvases in which a box matters
 
 
 def fold_canvas(frames: Tensor, known: Tensor) -> Tensor:
@@ -49,18 +49,19 @@ def partly_known(known: Tensor, clean: Tensor) -> Tensor:
 
 
 def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
-    """Random canvases to train on, (B, T, H, W) bool: keyframes, future, every n-th frame, all but a box, all
-    but a box that moves, nothing but a box."""
+    """Random canvases to train on, (B, T, H, W) bool: keyframes, past, future, every n-th frame, all but a
+    box, all but a box that moves, nothing but a box."""
     rows, length = shape[:2]
-    kind = torch.randint(0, 7, (rows, 1), generator=draw)
+    kind = torch.randint(0, 8, (rows, 1), generator=draw)
     at = torch.arange(length)
     first = torch.rand(rows, 1, generator=draw) < 0.7
     keys = torch.rand(rows, length, generator=draw) < 0.1
-    future = at >= torch.randint(1, length, (rows, 1), generator=draw)
+    cut = torch.randint(1, length, (rows, 1), generator=draw)
+    past, future = at < cut, at >= cut
     every = at % (2 ** torch.randint(1, 4, (rows, 1), generator=draw)) == 0
     last = (at == length - 1) | ((at == 0) & first)
     whole = torch.ones_like(keys)
-    frames_known = torch.stack([last, keys | ((at == 0) & first), future, every, whole, whole, whole])
+    frames_known = torch.stack([last, keys | ((at == 0) & first), past, future, every, whole, whole, whole])
     known = frames_known[kind[:, 0], torch.arange(rows)][:, :, None, None]
     kind = kind[:, :, None, None]
     inside = _draw_boxes(shape, kind == MOVING_HOLE, kind == ISLAND, draw)

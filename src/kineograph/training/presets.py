@@ -19,7 +19,8 @@ WORLD = "world"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas to the flow.
+    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas to the flow,
+    and `guided` (those among them) guides.
 
     Where pixels are learnt, most steps show crops of `crop` pixels instead (0: never), of as many clips more
     as keep the number of pixels: a step counts as `batch` clips all the same.
@@ -28,6 +29,7 @@ class Stage:
     batch: int
     train: TrainConfig
     canvas: int = 0
+    guided: int = 0
     crop: int = 0
 
 
@@ -47,7 +49,7 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12)
+    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=28)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def playground_gpu() -> Recipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64), 12),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 12),
         decoder_stage=_lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
@@ -127,7 +129,7 @@ def footage() -> Recipe:
         data="",
         init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2), 10),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2), 10),
         decoder_stage=_lasting(cpu.decoder_stage, 0),
     )
 

@@ -21,6 +21,7 @@ from kineograph.evaluation import facts
 from kineograph.evaluation.facts import Facts
 from kineograph.models.diffusion import CONTEXT, Diffusion, DiffusionConfig, DiffusionNetworks
 from kineograph.models.family import Spec
+from kineograph.models.guides import fold_guides, untold
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, latent_frames_of
 from kineograph.training.loop import TrainConfig
 from kineograph.training.presets import PRESETS, WORLD, Recipe, Stage
@@ -168,9 +169,10 @@ def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield height == width, f"denoiser.grid must be square, not {height} by {width} cells."
     for name, stage in recipe.stages.items():
         yield stage.batch >= 1, f"{name}_stage.batch must be at least 1, not {stage.batch}."
-        fits = 0 <= stage.canvas < stage.batch
-        yield fits, f"{name}_stage.canvas must be from 0 to less than the batch, not {stage.canvas}."
-        yield stage.canvas == 0 or name == "flow", f"{name}_stage.canvas must be 0: only the flow has any."
+        for field, rows in (("canvas", stage.canvas), ("guided", stage.guided)):
+            fits = 0 <= rows < stage.batch
+            yield fits, f"{name}_stage.{field} must be from 0 to less than the batch, not {rows}."
+            yield rows == 0 or name == "flow", f"{name}_stage.{field} must be 0: only the flow has any."
         whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
         yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
         yield stage.crop == 0 or name in PIXELS, f"{name}_stage.crop must be 0: it learns no pixels."
@@ -202,4 +204,6 @@ def _try_networks(recipe: Recipe) -> None:
     groups, height, width = recipe.denoiser.grid
     caption = networks.text(torch.zeros(1, networks.config.text_length, dtype=torch.long))
     canvas = torch.zeros(1, groups, height, width, CANVAS)
-    networks.velocity(latents.expand(-1, groups, -1, height, width), torch.zeros(1, groups), caption, canvas)
+    guides = fold_guides(untold(1, recipe.denoiser.grid, recipe.denoiser.channels))
+    z = latents.expand(-1, groups, -1, height, width)
+    networks.velocity(z, torch.zeros(1, groups), caption, canvas, guides)

@@ -39,6 +39,7 @@ from kineograph.training.pictures import Pictures
 from kineograph.training.presets import WORLD, Recipe, Stage
 from kineograph.training.sheets import Reconstructions, Samples, Sheet
 from kineograph.worlds.captions import words
+from kineograph.worlds.world import FULL
 
 __all__ = ["Event", "Finished", "Learner", "Note", "Prepared", "Run", "Shown", "Stepped"]
 
@@ -157,7 +158,7 @@ class Run:
         recipe, out = self.recipe, self.out / "latents"
         if not (out / INDEX).exists():
             more = max(0, recipe.latents - len(clips)) if self.on_world else 0
-            fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size, truth=False)
+            fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size)
             parts = latents.encode_parts(tokenizer, chain(latents.clips_of(clips), fresh))
             yield from _written("Encoding clips", out, parts, clips.fps, len(clips) + more)
         return Shards(out)
@@ -180,7 +181,7 @@ class Run:
         return networks.to(self.device)
 
     def _words(self, clips: Shards) -> tuple[str, ...]:
-        own = words() if self.on_world else Vocabulary.of(clips.captions).words
+        own = words(FULL) if self.on_world else Vocabulary.of(clips.captions).words
         known = self.init.networks.config.words if self.init else ()
         return tuple(sorted({*own, *known}))
 
@@ -216,7 +217,8 @@ class Run:
     def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
         stage, length = self.recipe.flow_stage, networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
-        data = latents.FlowBatches(encoded, clips, vocabulary, length, stage.batch, stage.canvas, seed)
+        rows = stage.batch, stage.canvas, stage.guided
+        data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
         learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
         sheet = Samples(networks, spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES))

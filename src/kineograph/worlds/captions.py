@@ -31,6 +31,7 @@ __all__ = [
     "ThingDescription",
     "canonical",
     "caption",
+    "caption_of_plate",
     "describe",
     "parse",
     "words",
@@ -50,6 +51,8 @@ _DROP_SHARE = {
     "motion": 0.25,
 }
 RELATE = 0.3  # how often a caption says how two things stand, if it can
+COMMON = 0.7  # how often a caption is silent on a manner that goes without saying
+MANNERS = ("weather", "style", "camera")  # of which the first option goes without saying
 # A new thing may begin at these.
 _BOUNDARY = {"a", "an", "another", "and", "with", "while", "the", *RELATIONS.values(), ",", ";", "."}
 
@@ -80,7 +83,8 @@ class Description:
 
 
 def describe(scene: Scene, world: World = SMALL) -> Description:
-    """Everything that the words of a world can say of a scene, but how its things stand to one another.
+    """Everything that the words of a world can say of a scene, but how its things stand to one another, and
+    how a thing moves that somebody controls.
 
     Raises RequestError if the scene shows what the world doesn't have.
     """
@@ -88,8 +92,11 @@ def describe(scene: Scene, world: World = SMALL) -> Description:
         for owner in scene.things if name in ThingDescription.__annotations__ else (scene,):
             if (value := getattr(owner, name)) not in options:
                 raise RequestError(f"{value!r} is not in the {world.name} world: describe it in another.")
-    things = tuple(ThingDescription(t.kind, t.color, t.size, t.motion) for t in scene.things)
-    return Description(things, **{name: getattr(scene, name) for name in SETTING if name in world.values})
+    things = [ThingDescription(t.kind, t.color, t.size, t.motion) for t in scene.things]
+    if scene.actions:
+        things[0] = replace(things[0], motion=None)
+    setting = {name: getattr(scene, name) for name in SETTING if name in world.values}
+    return Description(tuple(things), **setting)
 
 
 def canonical(scene: Scene, world: World = SMALL) -> str:
@@ -97,18 +104,33 @@ def canonical(scene: Scene, world: World = SMALL) -> str:
     return _write(describe(scene, world), lambda options: options[0], world)
 
 
-def caption(scene: Scene, rng: random.Random, drop: float = 0.2, world: World = SMALL) -> str:
+def caption(
+    scene: Scene,
+    rng: random.Random,
+    drop: float = 0.2,
+    world: World = SMALL,
+    *,
+    keep: str | None = None,
+    common: float = 0.0,
+) -> str:
     """One of the many sentences about a scene.
 
     `drop` in [0, 1] is the chance that a size goes unnamed; what is said of the whole scene goes half as
-    often, color and motion a quarter as often. With 0 everything is named. In the full world, how the first
-    two things stand to one another is sometimes said.
+    often, color and motion a quarter as often. With 0 everything is named. A weather, style or camera that
+    goes without saying is left out `common` of the times. The attribute `keep` is always named. In the full
+    world, how the first two things stand to one another is sometimes said.
     """
     assert 0 <= drop <= 1, drop
-    description = _leave_out(describe(scene, world), rng, drop, world)
+    description = _leave_out(describe(scene, world), _Silence(rng, drop, common, keep), world)
     if language(world).relations and (true := relations(scene)) and rng.random() < RELATE:
         description = replace(description, relation=rng.choice(true))
     return _write(description, rng.choice, world)
+
+
+def caption_of_plate(scene: Scene, rng: random.Random, drop: float = 0.2, world: World = FULL) -> str:
+    """One of the sentences about a scene without its things: `nothing over sand at sunset`."""
+    empty = replace(describe(scene, world), things=())
+    return _write(_leave_out(empty, _Silence(rng, drop, COMMON), world), rng.choice, world)
 
 
 def parse(text: str, world: World = SMALL) -> Description:
@@ -131,33 +153,51 @@ def words(world: World = SMALL) -> tuple[str, ...]:
     spoken = language(world)
     every = (*spoken.phrases.values(), *spoken.own_verbs.values(), *spoken.relations.values())
     phrases = [phrase for options in every for phrase in options]
-    return tuple(sorted({"a", "and", *" ".join(phrases).split()}))
+    return tuple(sorted({"a", "and", *" ".join((*phrases, *spoken.nothing)).split()}))
 
 
-def _leave_out(description: Description, rng: random.Random, drop: float, world: World) -> Description:
-    def keep(attribute: str, value: str | None) -> str | None:
-        return None if rng.random() < drop * _DROP_SHARE[attribute] else value
+@dataclass(frozen=True)
+class _Silence:
+    """What a caption leaves out: see `caption`."""
+
+    rng: random.Random
+    drop: float
+    common: float = 0.0
+    keep: str | None = None
+
+    def leaves_out(self, attribute: str, value: str | None, world: World) -> bool:
+        if attribute == self.keep:
+            return False
+        if attribute in MANNERS and value == world.values[attribute][0] and self.rng.random() < self.common:
+            return True
+        return self.rng.random() < self.drop * _DROP_SHARE[attribute]
+
+
+def _leave_out(description: Description, silence: _Silence, world: World) -> Description:
+    def said(attribute: str, value: str | None) -> str | None:
+        return None if silence.leaves_out(attribute, value, world) else value
 
     things = tuple(
         replace(
             thing,
-            color=keep("color", thing.color),
-            size=keep("size", thing.size),
-            motion=keep("motion", thing.motion),
+            color=said("color", thing.color),
+            size=said("size", thing.size),
+            motion=said("motion", thing.motion),
         )
         for thing in description.things
     )
-    setting = {name: keep(name, getattr(description, name)) for name in SETTING if name in world.values}
+    setting = {name: said(name, getattr(description, name)) for name in SETTING if name in world.values}
     return Description(things, **setting)
 
 
-# Word orders: digits are the things, then g ground, t time, w weather, s style, c camera.
+# Word orders: digits are the things, n that there is none, g ground, t time, w weather, s style, c camera.
 _ORDERS = {
     SMALL: {1: ("0gt", "0tg", "t0g"), 2: ("0&1gt", "0gt&1", "t0&1g", "0g&1t")},
     FULL: {
         1: ("0gtwsc", "0twgcs", "tw0gsc", "s0gtwc", "c0gwts"),
         2: ("0&1gtwsc", "0gtw&1sc", "tw0&1gsc", "s0&1gtwc", "c0g&1wts"),
         3: ("0&1&2gtwsc", "tw0&1&2gsc", "s0&1&2gwtc", "c0&1g&2wts"),
+        0: ("ngtwsc",),
     },
 }
 
@@ -173,7 +213,7 @@ def _write(description: Description, choose: Choose, world: World) -> str:
     if follows:
         parts["r"] = choose(spoken.relations[str(description.relation)])
         order = re.sub("0[^1]*&1", "0r1", order, count=1) + "".join(re.findall("0([^1&]+)&1", order))
-    parts["&"] = "and"
+    parts |= {"&": "and", "n": choose(spoken.nothing)}
     return " ".join(parts[symbol] for symbol in order if parts[symbol])
 
 

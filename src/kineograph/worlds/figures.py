@@ -26,6 +26,7 @@ JOINTS = (
     "near hand",
     "far hand",
 )
+BONES = ((0, 1), (1, 2), (2, 3), (3, 4), (2, 5), (5, 6), (1, 7), (1, 8))  # which of JOINTS they join
 
 
 def _leg(gait: Tensor) -> tuple[Joint, Joint]:

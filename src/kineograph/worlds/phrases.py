@@ -77,13 +77,14 @@ READINGS: dict[str, str] = {
 @dataclass(frozen=True, eq=False)
 class Language:
     """phrases, own_verbs, readings: as above; joined: (pattern, word) of phrases that are read as one word;
-    relations: what is said between two things."""
+    relations: what is said between two things; nothing: what is said where there is none."""
 
     phrases: Mapping[str, tuple[str, ...]]
     own_verbs: Mapping[str, tuple[str, ...]]
     readings: Mapping[str, str]
     joined: tuple[tuple[str, str], ...] = ()
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nothing: tuple[str, ...] = ("",)
 
 
 _FULL_PHRASES = {
@@ -171,6 +172,7 @@ LANGUAGES = {
             "above": ("above",),
             "in front of": ("in front of",),
         },
+        nothing=("nothing", "nothing", "an empty scene"),
     ),
 }
 

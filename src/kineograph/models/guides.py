@@ -1,0 +1,225 @@
+"""What else guides the filling of a canvas, on the latent grid: clips, maps, paths and actions.
+
+Whatever is told comes as one tensor a kind, NaN where nothing is told:
+
+    tracks (B, T, 3, 2)     x, y of the centre of each thing, in the order of the prompt, in fractions
+    boxes  (B, T, 3, 4)     x0, y0, x1, y1 of each thing, in fractions
+    pose   (B, T, 3, J, 2)  x, y of the joints of each robot (`worlds.figures.JOINTS`), in fractions
+    depth  (B, T, g, g)     nearness: 1 for the bottom edge's ground, 0 for far away
+    edges  (B, T, g, g)     1 on an outline, 0 elsewhere
+    camera (B, T, 2)        shift and zoom (`worlds.camera`)
+    actions (B, T, 4)       1 for the action of `worlds.actions` that leads to a frame
+    source (B, t, C, h, w)  latents of a clip to be changed
+    style  (B, 2 C)         mean and deviation of the latents of a clip whose style is wanted
+
+Tracks, boxes and poses are drawn as pictures with MAP_CELL cells to a latent cell (as depth and edges come),
+so that one linear layer reads them all, as it does with the canvas. Paths, actions and style join the time.
+
+B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent channels; g = MAP_CELL h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from kineograph.models.tokenizer import TIME_STRIDE
+from kineograph.worlds.actions import ACTIONS
+from kineograph.worlds.figures import BONES, JOINTS
+from kineograph.worlds.world import FULL
+
+MAP_CELL = 8
+MAPS = (*(f"track {n}" for n in range(1, 4)), *(f"box {n}" for n in range(1, 4)), "pose", "depth", "edges")
+MAP_VALUES = len(MAPS) * TIME_STRIDE * MAP_CELL**2  # of one latent cell
+THINGS = FULL.most_things
+BLOB = 1.5  # cells: the deviation of the spot that a track draws
+BONE = 0.75  # cells: that of a bone's outline
+KINDS = ("tracks", "boxes", "pose", "depth", "edges", "camera", "actions", "source", "style")
+PER_FRAME = KINDS[:7]
+SHAPES: Mapping[str, tuple[int, ...]] = {
+    "tracks": (THINGS, 2),
+    "boxes": (THINGS, 4),
+    "pose": (THINGS, len(JOINTS), 2),
+    "camera": (2,),
+    "actions": (len(ACTIONS),),
+}
+
+Told = Mapping[str, Tensor]
+
+
+class Guides(NamedTuple):
+    """What is told, folded: maps (B, t, h, w, MAP_VALUES), source (B, t, C, h, w), signals (B, t, S)."""
+
+    maps: Tensor
+    source: Tensor
+    signals: Tensor
+
+
+def signals_of(channels: int) -> int:
+    """How many numbers a latent frame is told beside pictures."""
+    return TIME_STRIDE * (len(ACTIONS) + 2) + 2 * channels + len(KINDS)
+
+
+def untold(clips: int, grid: tuple[int, int, int], channels: int) -> dict[str, Tensor]:
+    """Nothing told, of every kind; `grid` is (t, h, w)."""
+    groups, height, width = grid
+    frames = 1 + TIME_STRIDE * (groups - 1)
+    shapes = {kind: (frames, *shape) for kind, shape in SHAPES.items()}
+    shapes |= {kind: (frames, height * MAP_CELL, width * MAP_CELL) for kind in ("depth", "edges")}
+    shapes |= {"source": (groups, channels, height, width), "style": (2 * channels,)}
+    return {kind: torch.full((clips, *shapes[kind]), torch.nan) for kind in KINDS}
+
+
+def style_of(latents: Tensor) -> Tensor:
+    """Mean and deviation of each channel over a clip: (B, t, C, h, w) to (B, 2 C). Such statistics hold
+    the style of a picture and little of what it shows (arXiv 1703.06868)."""
+    cells = latents.float().movedim(2, 1).flatten(2)
+    return torch.cat([cells.mean(dim=2), cells.std(dim=2)], dim=1)
+
+
+def fold_guides(told: Told) -> Guides:
+    """Bring all that is told onto the latent grid."""
+    source = told["source"]
+    maps = _maps(told, (source.shape[-2] * MAP_CELL, source.shape[-1] * MAP_CELL))
+    folded = rearrange(
+        _from_groups_start(maps),
+        "b (t r) c (h p) (w q) -> b t h w (r c p q)",
+        r=TIME_STRIDE,
+        p=MAP_CELL,
+        q=MAP_CELL,
+    )
+    return Guides(folded, source.nan_to_num(), _signals(told))
+
+
+def _from_groups_start(values: Tensor) -> Tensor:
+    """Values of frames (B, T, ...) with zeros for those that fill up the first group: (B, 4 t, ...)."""
+    return torch.cat([torch.zeros_like(values[:, : TIME_STRIDE - 1]), values], dim=1)
+
+
+def _signals(told: Told) -> Tensor:
+    groups = told["source"].shape[1]
+    shift, zoom = told["camera"].unbind(-1)
+    moves = torch.cat([told["actions"], shift[..., None], zoom[..., None].log()], dim=-1).nan_to_num()
+    frames = rearrange(_from_groups_start(moves), "b (t r) v -> b t (r v)", r=TIME_STRIDE)
+    style = told["style"].nan_to_num()[:, None].expand(-1, groups, -1)
+    return torch.cat([frames, style, *(_is_told(told, kind)[..., None] for kind in KINDS)], dim=-1)
+
+
+def _is_told(told: Told, kind: str) -> Tensor:
+    """(B, t): 1 where something of the kind is told."""
+    groups, values = told["source"].shape[1], told[kind]
+    if kind == "style":
+        return (~values.isnan().all(dim=1)).float()[:, None].expand(-1, groups)
+    known = (~values.flatten(2).isnan().all(dim=2)).float()
+    if kind == "source":
+        return known
+    return torch.unflatten(_from_groups_start(known), 1, (groups, TIME_STRIDE)).amax(dim=2)
+
+
+# Maps
+
+
+def _maps(told: Told, size: tuple[int, int]) -> Tensor:
+    """(B, T, len(MAPS), height, width) in [0, 1], 0 where nothing is told."""
+    drawn = [
+        _spots(told["tracks"], size),
+        _filled(told["boxes"], size),
+        _skeletons(told["pose"], size)[:, :, None],
+        told["depth"][:, :, None],
+        told["edges"][:, :, None],
+    ]
+    return torch.cat([part.nan_to_num() for part in drawn], dim=2)
+
+
+def _spots(tracks: Tensor, size: tuple[int, int]) -> Tensor:
+    """A soft spot at each place (..., 2): (..., height, width)."""
+    across, down = (
+        (-((_middles(side, tracks) - tracks[..., i, None] * side) ** 2) / (2 * BLOB**2)).exp()
+        for i, side in enumerate(size[::-1])
+    )
+    return down[..., :, None] * across[..., None, :]
+
+
+def _filled(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """How much of each cell lies in each box (..., 4): (..., height, width)."""
+    across, down = (
+        _overlap(boxes[..., i, None] * side, boxes[..., i + 2, None] * side, side)
+        for i, side in enumerate(size[::-1])
+    )
+    return down[..., :, None] * across[..., None, :]
+
+
+def _overlap(start: Tensor, stop: Tensor, side: int) -> Tensor:
+    left = torch.arange(side, device=start.device)
+    return (torch.minimum(stop, left + 1.0) - torch.maximum(start, left.float())).clamp(0, 1)
+
+
+def _skeletons(pose: Tensor, size: tuple[int, int]) -> Tensor:
+    """The bones of all robots of a clip (B, T, K, J, 2), drawn soft: (B, T, height, width)."""
+    lines = pose.new_zeros(*pose.shape[:2], *size)
+    posed = ~pose.flatten(1).isnan().all(dim=1)
+    if bool(posed.any()):
+        lines[posed] = _bones(pose[posed], size)
+    return lines
+
+
+def _bones(pose: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = size
+    ends = torch.unflatten(pose * pose.new_tensor([width, height]), 2, (pose.shape[2],))
+    start, stop = (ends[..., [bone[i] for bone in BONES], None, None, :] for i in (0, 1))
+    y, x = torch.meshgrid(_middles(height, pose), _middles(width, pose), indexing="ij")
+    place, way = torch.stack([x, y], dim=-1), stop - start
+    along = ((place - start) * way).sum(-1) / way.square().sum(-1).clamp(min=1e-6)
+    away = place - start - along.clamp(0, 1)[..., None] * way
+    drawn = (-away.square().sum(-1) / (2 * BONE**2)).exp().nan_to_num()
+    return drawn.amax(dim=(2, 3))
+
+
+def _middles(side: int, like: Tensor) -> Tensor:
+    return torch.arange(side, device=like.device) + 0.5
+
+
+# Guides to train on
+
+# How often a row that may be guided is told a kind first of all; what there is no truth of is passed over.
+FIRST = {
+    "tracks": 5,
+    "boxes": 3,
+    "pose": 3,
+    "depth": 2,
+    "edges": 2,
+    "camera": 2,
+    "actions": 6,
+    "source": 9,
+    "style": 4,
+}
+ALSO = 0.08  # how often each other kind is told too
+THING = 0.8  # how often each thing is among those of which tracks and boxes tell
+
+
+def draw_told(truth: Told, draw: torch.Generator) -> dict[str, Tensor]:
+    """Tell a part of the truth (B rows of every kind), at random; where a style is told, that comes with a
+    source, so that the style of one clip is brought to another."""
+    rows = len(truth["source"])
+    known = torch.stack([~truth[kind].flatten(1).isnan().all(dim=1) for kind in KINDS], dim=1).cpu()
+    weights = torch.tensor([FIRST[kind] for kind in KINDS]).float() * known + 1e-9
+    first = torch.multinomial(weights, 1, generator=draw)
+    told = torch.rand(rows, len(KINDS), generator=draw) < ALSO
+    told.scatter_(1, first, True)
+    style, source = KINDS.index("style"), KINDS.index("source")
+    told[:, source] |= told[:, style] & known[:, source]
+    told[:, style] &= told[:, source] & (first[:, 0] == style)
+    things = torch.rand(rows, 1, THINGS, 1, generator=draw) < THING
+    values = {kind: _kept(truth[kind], told[:, number]) for number, kind in enumerate(KINDS)}
+    for kind in ("tracks", "boxes"):
+        values[kind] = values[kind].masked_fill(~things.to(values[kind].device), torch.nan)
+    return values
+
+
+def _kept(values: Tensor, told: Tensor) -> Tensor:
+    beside = (slice(None), *[None] * (values.dim() - 1))
+    return values.masked_fill(~told[beside].to(values.device), torch.nan)
