@@ -27,23 +27,36 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "interpolation": "every N-th frame is known",
         "inpainting": "all is known outside a mask",
         "edit": "a clip is given to be changed; the prompt says what it is to show",
+        "removal": "a clip is given that things are to be taken out of",
+        "insertion": "a clip is given that a thing is to be put into",
         "outpainting": "the middle is known, and the frame is made wider or higher",
     }
 )
 
+CHANGES = ("edit", "removal", "insertion")  # tasks that have a clip to be changed
+
 GUIDES: Mapping[str, str] = MappingProxyType(
-    {"travel": "the prompt changes on the way", "walk": "the clip stands between two others"}
+    {
+        "travel": "the prompt changes on the way",
+        "walk": "the clip stands between two others",
+        "style": "a clip is given whose style is wanted",
+        "tracks": "the paths of things are given",
+        "boxes": "the boxes of things are given",
+        "pose": "the joints of a robot are given",
+        "depth": "how near everything is, is given",
+        "edges": "the outlines of things are given",
+        "camera": "the path of the camera is given",
+        "actions": "what somebody does who controls a thing is given",
+    }
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A clip (T, H, W, 3) uint8 to be changed: how strongly, from 0 (not at all) to 1, and a prompt that says
-    what it shows as it is, which may be empty."""
+    """A clip (T, H, W, 3) uint8 to be changed, and how strongly, from 0 (not at all) to 1."""
 
     frames: Frames
-    strength: float
-    prompt: str = ""
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +71,12 @@ class Canvas:
         task: a name in `TASKS`.
         guides: what else guides the filling, by the names in `GUIDES`. "travel" holds pairs of a prompt and
             the frame, a number that need not be whole, at which the clip has come to it;
-            "walk" the prompt of another clip and how far on the way to it this one is, from 0 to 1.
-        source: a clip to be changed, where the task is "edit".
+            "walk" the prompt of another clip and how far on the way to it this one is, from 0 to 1;
+            "style" clips (T', H', W', 3) uint8; "tracks" x, y (T, K, 2) of K things in fractions of the
+            frame, "boxes" x0, y0, x1, y1 (T, K, 4), "pose" (T, K, J, 2), "camera" shift and zoom (T, 2), all
+            NaN where nothing is said; "depth" and "edges" (T', H, W) in [0, 1] of the first T' frames;
+            "actions" the names (T,) of what leads to each frame.
+        source: a clip to be changed, where the task is one of `CHANGES`.
         notes: sentences for whoever asked, on how pictures and footage were fitted.
     """
 
@@ -77,7 +94,7 @@ class Canvas:
         assert self.known.dtype == np.bool_, self.known.dtype
         assert self.frames.shape == (*self.known.shape, 3), (self.frames.shape, self.known.shape)
         assert self.task in TASKS, self.task
-        assert (self.task == "edit") == (self.source is not None), self.task
+        assert (self.task in CHANGES) == (self.source is not None), self.task
         assert self.guides.keys() <= GUIDES.keys(), self.guides.keys()
 
     def __len__(self) -> int:
@@ -172,8 +189,8 @@ def outpainting_canvas(prompt: str, footage: Video, *, width: int, height: int) 
     return Canvas(frames, known, footage.fps, prompt, "outpainting")
 
 
-def edit_canvas(prompt: str, source: Source, fps: float) -> Canvas:
-    """Nothing is known, but there is a clip to be changed."""
+def edit_canvas(prompt: str, source: Source, fps: float, task: str = "edit") -> Canvas:
+    """Nothing is known, but there is a clip to be changed; `task` is one of `CHANGES`."""
     length, height, width, _ = source.frames.shape
     canvas = text_canvas(prompt, frames=length, width=width, height=height, fps=fps)
-    return replace(canvas, task="edit", source=source)
+    return replace(canvas, task=task, source=source)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from kineograph.canvas import (
+    CHANGES,
     Canvas,
     Mask,
     Source,
@@ -34,6 +35,8 @@ from kineograph.video import Frames, Video
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
+NOTHING = "nothing"  # what a clip shows that all things are taken out of
+
 
 def task_of(request: Request) -> str:
     """The name in `TASKS` of what the request asks for; reads nothing."""
@@ -41,7 +44,11 @@ def task_of(request: Request) -> str:
         return "inpainting"
     if request.outpaint:
         return "outpainting"
-    if request.edit is not None:
+    if request.remove:
+        return "removal"
+    if request.insert:
+        return "insertion"
+    if request.edit is not None or (request.video and not (request.interpolate or request.extend)):
         return "edit"
     if request.interpolate is not None:
         return "interpolation"
@@ -78,30 +85,9 @@ def canvas_of(request: Request, *, width: int, height: int, fps: float, window: 
         rate = request.fps or fps
         length = _length(request, rate) or window
         canvas = text_canvas(request.prompt, frames=length, width=size[0], height=size[1], fps=rate)
-    canvas = replace(canvas, guides=guides_for(request, canvas))
     if canvas.fps != fps:
         canvas = _noted(canvas, f"The clip plays at {canvas.fps:g} fps; this model learnt motion at {fps:g}.")
     return canvas
-
-
-def guides_of(request: Request) -> set[str]:
-    """The names in `GUIDES` of what the request has; reads nothing."""
-    return {"travel"} if request.then else {"walk"} if request.walk else set()
-
-
-def guides_for(request: Request, canvas: Canvas) -> dict[str, Any]:
-    """What guides the filling of the request's canvas.
-
-    Raises:
-        RequestError: a later prompt comes after the end of the clip.
-    """
-    if request.walk:
-        return {"walk": (request.walk.prompt, request.walk.share)}
-    if not request.then:
-        return {}
-    if (last := request.then[-1]).at * canvas.fps > len(canvas):
-        raise RequestError(f"The prompt at {last.at:g} s stands after the end of the clip; make it longer.")
-    return {"travel": tuple((one.prompt, one.at * canvas.fps) for one in request.then)}
 
 
 def _noted(canvas: Canvas, *notes: str) -> Canvas:
@@ -185,10 +171,11 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
         notes.append(f"{request.video}: Its {found.fps:g} frames per second are taken at {footage.fps:g}.")
     if request.outpaint:
         return _noted(_wider(request, footage, whole), *notes)
-    if request.edit is not None:
+    if (task := task_of(request)) in CHANGES:
         _check_length(len(footage))
-        source = Source(footage.frames, request.edit, request.was or "")
-        return _noted(edit_canvas(request.prompt, source, footage.fps), *notes)
+        source = Source(footage.frames, request.edit or 1.0)
+        prompt = request.prompt or (NOTHING if request.remove else "")
+        return _noted(edit_canvas(prompt, source, footage.fps, task), *notes)
     if request.mask is None:
         return _noted(_longer(request, footage), *notes)
     _check_length(len(footage))

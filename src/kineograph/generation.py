@@ -14,7 +14,8 @@ import numpy as np
 from kineograph import catalog
 from kineograph.canvas import Canvas
 from kineograph.errors import AbilityError, RequestError
-from kineograph.fitting import canvas_of, guides_of, task_of
+from kineograph.fitting import canvas_of, task_of
+from kineograph.guiding import guides_for, guides_of
 from kineograph.models.family import Model, Step
 from kineograph.provenance.claim import claim_of, job_of
 from kineograph.provenance.mark import MadeVideo
@@ -36,7 +37,8 @@ def prepare(request: Request, model: Model) -> Canvas:
         if needed not in spec.abilities:
             able = ", ".join(catalog.able(needed)) or "no model in the catalog"
             raise AbilityError(f"The model {spec.name} can't do {needed}; able to are: {able}.")
-    return canvas_of(request, width=spec.width, height=spec.height, fps=spec.fps, window=spec.window)
+    canvas = canvas_of(request, width=spec.width, height=spec.height, fps=spec.fps, window=spec.window)
+    return replace(canvas, guides=guides_for(request, canvas))
 
 
 def fill(canvas: Canvas, request: Request, model: Model) -> Iterator[Step | Chunk]:

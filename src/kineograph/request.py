@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar
 
+from kineograph import controls
 from kineograph.errors import RequestError
 
 T = TypeVar("T")
@@ -17,8 +19,12 @@ MAX_PROMPT = 2000
 MAX_FRAMES = 10_000
 MAX_SECONDS = 10_000
 MAX_SEED = 2**63 - 1
+MAX_STYLES = 8
 FITS = ("crop", "pad")
-WAYS = ("extend", "interpolate", "mask", "edit", "outpaint")  # of working on footage
+WAYS = ("extend", "interpolate", "mask", "edit", "remove", "insert", "outpaint")  # of working on footage
+FLAGS = ("remove", "insert", "outpaint")
+SEVERAL = ("tracks", "boxes", "style")
+FILES = ("video", "mask", "pose", "depth", "edges")
 
 # field: (lowest, highest, is it a whole number?)
 _RANGES: dict[str, tuple[float, float, bool]] = {
@@ -32,7 +38,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "guidance": (0, 30, False),
     "seed": (0, MAX_SEED, True),
 }
-_ADDED = {"then", "outpaint"}
+_ADDED = {"then", *FLAGS, *SEVERAL}
 _BOX = re.compile(r"\s*,\s*".join([r"(-?\d*\.?\d+|-?\d+\.)"] * 4))
 
 
@@ -127,9 +133,19 @@ class Request:
         mask: what to fill in: a file (image or video, white = fill), or "x,y,w,h" in fractions of the frame.
         extend: seconds to add to the footage: after it if positive, before it if negative.
         interpolate: the footage's frames become every N-th frame of the result (2 to 64).
-        edit: change the footage into what the prompt says, from 0.05 (a little) to 1 (all is new).
-        was: what the footage shows as it is, for edit; what both prompts say is kept best.
+        edit: change the footage into what the prompt says, from 0.05 (a little) to 1 (all that must).
+        remove: take the things out of the footage, all of them or, with a prompt, all that it doesn't name.
+        insert: put into the footage what the prompt names.
         outpaint: keep all of the footage and make what is around it, in frames of another shape.
+        style: clips or pictures whose style is wanted; of several, what lies between. With a video and no
+            other way to work on it, the video is brought to that style.
+        tracks: the path of each thing, in the prompt's order, as points "x,y x,y" in fractions of the frame,
+            spread evenly over the clip; "-" for a thing that goes its own way.
+        boxes: the same for the boxes "x,y,w,h" of things.
+        pose: a JSON file with poses of a robot: a list of lists of points [x, y].
+        depth, edges: videos or pictures of how near things are (white is near) and of their outlines (white).
+        camera: a path of points "shift,zoom" that the camera takes.
+        actions: what the thing does, a word a frame: none, left, right, jump; "right*8" is eight of them.
         fit: how pictures of another shape are fitted: "crop" fills the frame and cuts the rest off evenly,
             "pad" keeps all of the picture and gives the result the picture's shape.
         frames, seconds: the length (1 to 10,000 frames), one of the two.
@@ -153,8 +169,17 @@ class Request:
     extend: float | None = None
     interpolate: int | None = None
     edit: float | None = None
-    was: str | None = None
+    remove: bool = False
+    insert: bool = False
     outpaint: bool = False
+    style: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
+    boxes: tuple[str, ...] = ()
+    pose: str | None = None
+    depth: str | None = None
+    edges: str | None = None
+    camera: str | None = None
+    actions: str | None = None
     fit: str = "crop"
     frames: int | None = None
     seconds: float | None = None
@@ -169,15 +194,10 @@ class Request:
         self._check_numbers()
         self._check_media()
         self._check_length()
+        controls.check(self.tracks, self.boxes, self.camera, self.actions)
 
     def _check_words(self) -> None:
         _check_prompt(self.prompt)
-        if self.was is not None:
-            _check_prompt(self.was)
-            if self.edit is None:
-                raise RequestError(
-                    "was tells what the video of an edit shows; give edit too, or leave it out."
-                )
         if not isinstance(self.then, tuple) or any(not isinstance(one, Waypoint) for one in self.then):
             raise RequestError("then must be a tuple of Waypoint(prompt, at).")
         if self.walk is not None and not isinstance(self.walk, Walk):
@@ -208,9 +228,13 @@ class Request:
     def _check_media(self) -> None:
         if not isinstance(self.images, tuple) or any(not isinstance(i, Keyframe) for i in self.images):
             raise RequestError("images must be a tuple of Keyframe(path, at).")
-        for name in ("video", "mask"):
+        for name in FILES:
             if getattr(self, name) is not None:
                 _check_path(name, getattr(self, name))
+        if not isinstance(self.style, tuple) or len(self.style) > MAX_STYLES:
+            raise RequestError(f"style must be a tuple of at most {MAX_STYLES} paths.")
+        for path in self.style:
+            _check_path("style", path)
         if self.mask is not None:
             box_of(self.mask)
         if self.images and self.video:
@@ -220,14 +244,17 @@ class Request:
         self._check_ways()
 
     def _check_ways(self) -> None:
-        if not isinstance(self.outpaint, bool):
-            raise RequestError(f"outpaint must be true or false, not {self.outpaint!r}.")
+        for name in FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise RequestError(f"{name} must be true or false, not {getattr(self, name)!r}.")
+        if self.insert and not self.prompt.strip():
+            raise RequestError("insert needs a prompt that names what is to be put in; give one.")
         if self.outpaint and self.fit != "crop":
             raise RequestError("outpaint keeps all of the video; leave fit out.")
         ways = [name for name in WAYS if getattr(self, name) not in (None, False)]
         if ways and not self.video:
             raise RequestError(f"{ways[0]} needs a video to work on; give one.")
-        if self.video and len(ways) != 1:
+        if self.video and len(ways) != 1 and not (self.style and not ways):
             raise RequestError(f"Say what to do with the video: give one of {', '.join(WAYS)}.")
 
     def _check_length(self) -> None:
@@ -238,9 +265,23 @@ class Request:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompt and whatever else is said: later on, at the end of a walk, of a clip to be changed."""
+        """The prompt and whatever else is said: later on, at the end of a walk."""
         walked = [self.walk.prompt] if self.walk else []
-        return (self.prompt, *(one.prompt for one in self.then), *walked, *filter(None, [self.was]))
+        return (self.prompt, *(one.prompt for one in self.then), *walked)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all files that the request names."""
+        named = [getattr(self, name) for name in FILES if getattr(self, name) is not None]
+        boxless = [path for path in named if path != self.mask or not box_of(path)]
+        return (*(image.path for image in self.images), *boxless, *self.style)
+
+    def moved(self, move: Callable[[str], str]) -> Request:
+        """The same request with `move` applied to each of `files`."""
+        images = tuple(replace(image, path=move(image.path)) for image in self.images)
+        named = {name: path for name in FILES if (path := getattr(self, name)) in self.files}
+        moved: dict[str, Any] = {name: move(path) for name, path in named.items()}
+        return replace(self, images=images, style=tuple(map(move, self.style)), **moved)
 
     def to_json(self) -> str:
         """The whole request as a JSON object. Fields that are None are left out, and those of `_ADDED` where
@@ -265,8 +306,9 @@ class Request:
         if "walk" in values:
             such = {"prompt": "a ball", "seed": 1, "share": 0.5}
             (values["walk"],) = _parse_each("walk", [values["walk"]], Walk, such)
-        if isinstance(values.get("size"), list):
-            values["size"] = tuple(values["size"])
+        for name in ("size", *SEVERAL):
+            if isinstance(values.get(name), list):
+                values[name] = tuple(values[name])
         return cls(**values)
 
 

@@ -51,8 +51,17 @@ def generate(
     extend: float | None = None,
     interpolate: int | None = None,
     edit: float | None = None,
-    was: str | None = None,
+    remove: Annotated[bool, Parameter(negative=())] = False,
+    insert: Annotated[bool, Parameter(negative=())] = False,
     outpaint: Annotated[bool, Parameter(negative=())] = False,
+    style: Annotated[list[str] | None, Parameter(negative=())] = None,
+    track: Annotated[list[str] | None, Parameter(negative=())] = None,
+    box: Annotated[list[str] | None, Parameter(negative=())] = None,
+    pose: str | None = None,
+    depth: str | None = None,
+    edges: str | None = None,
+    camera: str | None = None,
+    actions: str | None = None,
     fit: Literal["crop", "pad"] | None = None,
     frames: int | None = None,
     seconds: float | None = None,
@@ -86,7 +95,15 @@ def generate(
 
         kineo generate "a blue box" --video clip.mp4 --mask 0.25,0.25,0.5,0.5
 
-        kineo generate "a blue ball on sand" --video red.mp4 --edit 0.8 --was "a red ball on sand"
+        kineo generate "a blue ball on sand" --video red.mp4 --edit 1
+
+        kineo generate --video day.mp4 --style neon.mp4
+
+        kineo generate --video ball.mp4 --remove
+
+        kineo generate "a red ball on grass" --track "0.2,0.7 0.5,0.4 0.8,0.7"
+
+        kineo generate "a blue car on the road" --actions "right*8 none*2 left*6"
 
         kineo generate "a green meadow" --video tall.mp4 --outpaint
 
@@ -117,11 +134,31 @@ def generate(
     interpolate
         The footage's frames become every N-th frame of the result.
     edit
-        Change the footage into what the prompt says, from 0.05 (a little) to 1 (all is new).
-    was
-        What the footage shows as it is, for --edit; what both prompts say is kept best.
+        Change the footage into what the prompt says, from 0.05 (a little) to 1 (all that must).
+    remove
+        Take the things out of the footage: all of them or, with a prompt, all that it doesn't name.
+    insert
+        Put into the footage what the prompt names.
     outpaint
         Keep all of the footage and make what is around it, in frames of another shape.
+    style
+        A clip or picture whose style is wanted; may be given several times, for a style between them. With
+        a --video alone, the footage is brought to that style.
+    track
+        The path of a thing, as points "X,Y X,Y" in fractions of the frame, spread evenly over the clip. The
+        first --track is of the first thing in the prompt, and so on; "-" lets one go its own way.
+    box
+        The same for the box of a thing, "X,Y,W,H X,Y,W,H".
+    pose
+        A JSON file with poses of a robot: a list of lists of 9 points [x, y].
+    depth
+        A video or picture of how near everything is, white where near.
+    edges
+        A video or picture of the outlines of things, white on black.
+    camera
+        The path of the camera, "SHIFT,ZOOM SHIFT,ZOOM": from "0,1" to "0.16,1" it pans, to "0,1.2" it zooms.
+    actions
+        What the thing does, a word a frame: none, left, right, jump; "right*8 jump none*4".
     fit
         How other shapes are fitted: crop (the default) fills the frame and cuts the rest off, pad keeps all.
     frames
@@ -159,8 +196,17 @@ def generate(
         "extend": extend,
         "interpolate": interpolate,
         "edit": edit,
-        "was": was,
+        "remove": remove or None,
+        "insert": insert or None,
         "outpaint": outpaint or None,
+        "style": tuple(style) if style else None,
+        "tracks": tuple(track) if track else None,
+        "boxes": tuple(box) if box else None,
+        "pose": pose,
+        "depth": depth,
+        "edges": edges,
+        "camera": camera,
+        "actions": actions,
         "fit": fit,
         "frames": frames,
         "seconds": seconds,
@@ -270,8 +316,8 @@ class Made:
 
 def _make(requests: list[Request], recorded: Job | None, out: Path | None, json: bool) -> None:
     """Make the clips of requests that differ in seed and walk alone, or the one of `recorded` again."""
-    from kineograph.fitting import guides_for
     from kineograph.generation import prepare
+    from kineograph.guiding import guides_for
     from kineograph.provenance.claim import job_of
 
     first = requests[0]

@@ -19,13 +19,14 @@ from kineograph.batch.folder import SUMMARY
 from kineograph.batch.orders import Order, Outcome
 from kineograph.cli.generate import keyframe_of, size_of, waypoint_of
 from kineograph.cli.output import read_text, slug
+from kineograph.controls import SUCH
 from kineograph.errors import KineographError, RequestError
-from kineograph.request import Keyframe, Request, box_of
+from kineograph.request import FILES, FLAGS, SEVERAL, Keyframe, Request, box_of
 
 LONGEST_NAME = 100
 LENGTHS = ("frames", "seconds")
 NUMBERS = ("extend", "interpolate", "edit", "frames", "seconds", "fps", "steps", "guidance", "seed")
-OTHERS = ("prompt", "model", "image", "video", "mask", "then", "was", "outpaint", "fit", "size")
+OTHERS = ("prompt", "model", "image", "then", "fit", "size", "camera", "actions", *FILES, *FLAGS, *SEVERAL)
 FIELDS = (*OTHERS, *NUMBERS)  # columns of a request
 _PIECE = re.compile(r"[^{}]+|\{\{|\}\}|\{([^{}]+)\}")
 
@@ -236,17 +237,20 @@ def _read(column: str, value: object, folder: Path) -> object:
         return _images(value, folder)
     if column == "then":
         return tuple(map(waypoint_of, _texts(column, "PROMPT@SECONDS", value)))
+    if column in SEVERAL:
+        texts = _texts(column, SUCH.get(column, "FILE"), value)
+        return tuple(_beside(folder, text) if column == "style" else text for text in texts)
     if not isinstance(value, str):
         return tuple(value) if column == "size" and isinstance(value, list) else value
     if column in NUMBERS:
         return _number(value)
     if column == "size":
         return size_of(value)
-    if column == "outpaint":
+    if column in FLAGS:
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     if column == "model":
         return value if value in catalog.names() else str(catalog.folder_of(_beside(folder, value)))
-    is_path = column == "video" or (column == "mask" and not box_of(value))
+    is_path = column in FILES and not (column == "mask" and box_of(value))
     return _beside(folder, value) if is_path else value
 
 

@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kineograph.controls import ACTIONS, THINGS
 from kineograph.data.lessons import Lesson
-from kineograph.models.guides import MAP_CELL, THINGS
+from kineograph.models.guides import MAP_CELL
 from kineograph.models.tokenizer import SPACE_STRIDE
-from kineograph.worlds.actions import ACTIONS
 from kineograph.worlds.renderer import Rendered
 from kineograph.worlds.world import FULL
 

@@ -24,7 +24,6 @@ from kineograph.worlds.pairs import partner
 from kineograph.worlds.scene import Scene
 from kineograph.worlds.world import SMALL
 
-STRENGTH = 1.0
 OPTIONS = {"color": SMALL.colors, "kind": SMALL.kinds, "ground": SMALL.grounds, "time": SMALL.times}
 Kept = tuple[float, int]  # squared error and how many values, where both truths agree
 
@@ -59,7 +58,7 @@ def edit_attribute(attribute: str, count: int, model: Model, batch: int) -> Gene
         before, after = ([pair[side] for pair in part] for side in (0, 1))
         clips, truth = (draw(scenes, model.spec).frames.numpy() for scenes in (before, after))
         captions = captions_of(after)
-        made = {"model": _edited(clips, captions_of(before), captions, model, start), "copy": clips}
+        made = {"model": _edited(clips, captions, model, start), "copy": clips}
         if (rebuilt := rebuild(truth, model)) is not None:
             made["ceiling"] = rebuilt
         for name, changed in made.items():
@@ -83,10 +82,10 @@ def pairs_of(attribute: str, count: int) -> list[tuple[Scene, Scene]]:
     return pairs
 
 
-def _edited(clips: Frames, was: Sequence[str], captions: Sequence[str], model: Model, seed: int) -> Frames:
+def _edited(clips: Frames, captions: Sequence[str], model: Model, seed: int) -> Frames:
     canvases = [
-        edit_canvas(caption, Source(clip, STRENGTH, before), model.spec.fps)
-        for clip, before, caption in zip(clips, was, captions, strict=True)
+        edit_canvas(caption, Source(clip), model.spec.fps)
+        for clip, caption in zip(clips, captions, strict=True)
     ]
     return fill(canvases, model, seed=seed).frames
 

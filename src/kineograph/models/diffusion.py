@@ -11,7 +11,6 @@ known; what precedes footage is made from its end to its beginning.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,16 +19,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kineograph.canvas import GUIDES, TASKS, Canvas, Source
+from kineograph.canvas import GUIDES, TASKS, Canvas
 from kineograph.config import from_dict
+from kineograph.controls import ACTIONS
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.family import Spec, Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
+from kineograph.models.guides import (
+    KINDS,
+    MAP_CELL,
+    PER_FRAME,
+    Guides,
+    draw_told,
+    fold_guides,
+    style_of,
+    untold,
+)
 from kineograph.models.precision import autocast, hold
 from kineograph.models.tokenizer import (
     SPACE_STRIDE,
@@ -40,7 +51,6 @@ from kineograph.models.tokenizer import (
     to_frames,
     to_signal,
 )
-from kineograph.sampling.editing import edited
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Draws
 from kineograph.sampling.rollout import Span, spans_of
@@ -50,8 +60,9 @@ from kineograph.sampling.solvers import SOLVERS, Velocity, evaluations
 from kineograph.sampling.travel import mixed, shares
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.video import Chunk
+from kineograph.video import Chunk, Frames
 
+MAP_PIXELS = SPACE_STRIDE // MAP_CELL
 CONTEXT = 9  # frames of a window that the window before has already made
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
@@ -109,8 +120,9 @@ class DiffusionNetworks(nn.Module):
 @dataclass(frozen=True)
 class FlowLoss:
     """Shares of the rows without guides: with one noise level, with independent ones; the rest has a clean
-    beginning. The first are plain text to video. Rows with guides and with a canvas are added by the data;
-    of guided ones `begun` have a clean beginning.
+    beginning. The first are plain text to video. Rows with guides and with a canvas come with the data;
+    of guided ones `begun` have a clean beginning, and `silent` are told nothing, of those with a canvas
+    `silent_canvas`.
 
     `drop` of the captions are left out for guidance, and `drop_styled` where a style is told; times are
     logit-normal around `location` (arXiv 2403.03206).
@@ -119,6 +131,8 @@ class FlowLoss:
     text: float = 0.75
     independent: float = 0.12
     begun: float = 0.4
+    silent: float = 0.1
+    silent_canvas: float = 0.6
     drop: float = 0.1
     drop_styled: float = 0.7
     location: float = -0.4
@@ -139,7 +153,7 @@ class FlowObjective:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
         about their clips as guides of every kind, and the last of these frames."""
         clean_latents = batch["latents"].float()
-        told = draw_told({kind: batch[kind] for kind in KINDS}, draw) if KINDS[0] in batch else None
+        told = self._told(batch, draw)
         guided = 0 if told is None else len(told["source"])
         time, canvas = self._levels(clean_latents.shape[:2], guided, batch.get("frames"), draw)
         time = time.to(clean_latents)
@@ -153,6 +167,16 @@ class FlowObjective:
         error = (made - clean_latents).square().mean(dim=(2, 3, 4))
         loss = (weight * error).sum() / (time < 1).sum()
         return loss, {"error": (error * (time < 1)).sum().detach() / (time < 1).sum()}
+
+    def _told(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> dict[str, Tensor] | None:
+        """What the guided rows are told; None where the data knows no guides."""
+        if KINDS[0] not in batch:
+            return None
+        truth = {kind: batch[kind] for kind in KINDS}
+        silent = torch.full((len(truth["source"]),), self.config.silent)
+        if "frames" in batch:
+            silent[-len(batch["frames"]) :] = self.config.silent_canvas
+        return draw_told(truth, silent, draw)
 
     def _heard(self, rows: int, told: Mapping[str, Tensor] | None, draw: torch.Generator) -> Tensor:
         """(B, 1): which captions are not left out."""
@@ -199,15 +223,15 @@ class Conditions:
     """Encoded captions, P to each of B clips, what no prompt is, and the canvases, read a window at a time.
 
     captions (P, B, L, D); stops (P, B), the frame at which a clip has come to a prompt; place (B,), where
-    between its stops a clip stands that does not travel, else NaN; nothing and before, what a clip that is to
-    be changed shows as it is, (B, L, D).
+    between its stops a clip stands that does not travel, else NaN; nothing (B, L, D); styles (B, 2 C), NaN
+    where none is wanted.
     """
 
     captions: Tensor
     stops: Tensor
     place: Tensor
     nothing: Tensor
-    before: Tensor
+    styles: Tensor
     canvases: Sequence[Canvas]
 
     def weights(self, start: int, groups: int) -> Tensor:
@@ -236,10 +260,11 @@ def _stops(canvas: Canvas) -> tuple[tuple[str, float], ...]:
 
 
 class _Window:
-    """One window of a batch under way: what is held, what else is known, and where the captions lead.
+    """One window of a batch under way: what is held, what else is known and told, and where the captions
+    lead.
 
-    clean (B, t), held (B, t, 1, 1, 1) bool; source (B, T, 3, H, W) in [-1, 1] is a clip to be changed, of
-    which the noise of the time `source_time` is left, or None.
+    clean (B, t), held (B, t, 1, 1, 1) bool; `begin` is the time at which a clip to be changed is entered, of
+    which the less is kept the nearer that is to 0.
     """
 
     def __init__(
@@ -253,17 +278,14 @@ class _Window:
         weights = conditions.weights(begin, self.clean.shape[1])
         counts = weights.flatten(1).any(dim=1)
         self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
-        sources = [canvas.source for canvas in conditions.canvases if canvas.source]  # of all or of none
-        self.source = model.source_of(sources, begin) if sources else None
-        self.source_time = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
+        told = model.told_of(conditions, begin)
+        self.guides = None if told is None else fold_guides(told)
+        sources = [canvas.source for canvas in conditions.canvases if canvas.source]
+        self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
 
     def velocity(self, sampling: Sampling) -> Velocity:
         """Where the prompts lead, pushed by guidance."""
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
-
-    def before(self, z: Tensor, time: float) -> Tensor:
-        """Where the prompt of the clip that is to be changed leads."""
-        return self._slopes(z, time, self.conditions.before)[0]
 
     def _prompted(self, z: Tensor, time: float) -> Tensor:
         return mixed(self.weights, self._slopes(z, time, *self.captions))
@@ -278,8 +300,9 @@ class _Window:
         again = (several, 1, 1, 1, 1)
         levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
         canvas = None if self.canvas is None else self.canvas.repeat(again)
+        guides = None if self.guides is None else self.guides.repeated(several)
         with autocast(self.model.device, self.model.dtype):
-            _, v = self.model.networks.velocity(z.repeat(again), levels, torch.cat(captions), canvas)
+            _, v = self.model.networks.velocity(z.repeat(again), levels, torch.cat(captions), canvas, guides)
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
@@ -302,9 +325,8 @@ class Diffusion:
         stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
         places = [canvas.guides["walk"][1] if "walk" in canvas.guides else math.nan for canvas in canvases]
         nothing = self._encoded([""] * len(canvases))
-        before = self._encoded([canvas.source.prompt if canvas.source else "" for canvas in canvases])
         place = torch.tensor(places, device=self.device)
-        return Conditions(captions, stops, place, nothing, before, canvases)
+        return Conditions(captions, stops, place, nothing, self._styles(canvases), canvases)
 
     @torch.inference_mode()
     def sample(
@@ -372,9 +394,10 @@ class Diffusion:
             return
         at, count = times(sampling.steps), 0
         velocity = window.velocity(sampling)
-        if window.source is not None:
-            at = [window.source_time + (1 - window.source_time) * time for time in at]
-            start, velocity = self._edit(window, start, velocity, noise)
+        if window.begin > 0 and window.guides is not None:
+            at = [window.begin + (1 - window.begin) * time for time in at]
+            entered = window.begin * window.guides.source + (1 - window.begin) * start
+            start = torch.where(window.held, start, entered)
 
         def counted(z: Tensor, time: float) -> Tensor:
             nonlocal count
@@ -383,21 +406,6 @@ class Diffusion:
 
         for z in SOLVERS[sampling.solver](counted, start, at):
             yield count, z
-
-    def _edit(
-        self, window: _Window, start: Tensor, velocity: Velocity, noise: Callable[[str], Tensor]
-    ) -> tuple[Tensor, Velocity]:
-        """Where an edit starts, and the velocity that leads to what the prompt says. Latents that are held
-        are mixed with no noise: in the source with its own, in the result with what was made of them."""
-        assert window.source is not None
-        with autocast(self.device, self.dtype):
-            clip = self.networks.tokenizer.encode(window.source).float()
-        numbers = itertools.count()
-
-        def drawn() -> Tensor:
-            return torch.where(window.held, clip, noise(f"edit {next(numbers)}"))
-
-        return torch.where(window.held, start, clip), edited(velocity, window.before, clip, drawn)
 
     def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
         """Latents of the window; only those of clean groups mean anything, and without any none is made."""
@@ -423,16 +431,75 @@ class Diffusion:
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
 
-    def source_of(self, sources: Sequence[Source], start: int) -> Tensor:
-        """The frames (B, T, 3, H, W) in [-1, 1] of a window of the clips to be changed; edges and ends are
+    # What guides
+
+    def told_of(self, conditions: Conditions, start: int) -> dict[str, Tensor] | None:
+        """What the canvases are told in the window that begins at `start`; None if nothing is told at all."""
+        canvases = conditions.canvases
+        if not any(canvas.source or canvas.guides.keys() & set(KINDS) for canvas in canvases):
+            return None
+        config = self.networks.config.denoiser
+        told = untold(len(canvases), config.grid, config.channels)
+        told["style"] = conditions.styles.cpu()
+        for row, canvas in enumerate(canvases):
+            inside = slice(max(0, start), start + self.spec.window)
+            for kind in canvas.guides.keys() & set(PER_FRAME):
+                values = torch.from_numpy(self._on_frame(kind, canvas)[inside])
+                begin = max(0, -start)
+                told[kind][row, begin : begin + len(values)] = values
+        told = {kind: values.to(self.device) for kind, values in told.items()}
+        changed = [row for row, canvas in enumerate(canvases) if canvas.source]
+        if changed:
+            frames = self._window_of([canvases[row].source.frames for row in changed], start)  # type: ignore[union-attr]
+            with autocast(self.device, self.dtype):
+                told["source"][changed] = self.networks.tokenizer.encode(frames).float()
+        return told
+
+    def _on_frame(self, kind: str, canvas: Canvas) -> NDArray[np.float32]:
+        """A guide of every frame as `untold` has it, in fractions of a native frame."""
+        values = canvas.guides[kind]
+        if kind == "actions":
+            return np.eye(len(ACTIONS), dtype=np.float32)[[ACTIONS.index(action) for action in values]]
+        if kind in ("depth", "edges"):
+            return self._map(np.asarray(values, np.float32), outlines=kind == "edges")
+        share = np.array([canvas.width / self.spec.width, canvas.height / self.spec.height], np.float32)
+        if kind == "camera":
+            return np.asarray(values * np.array([share[0], 1.0], np.float32), np.float32)
+        scale = np.tile(share, values.shape[-1] // 2)
+        return np.asarray(values * scale, np.float32)
+
+    def _map(self, values: NDArray[np.float32], outlines: bool) -> NDArray[np.float32]:
+        """Maps (T, H, W) padded to the native size and brought to the cells of a guide: (T, g, g)."""
+        beside = [(0, self.spec.height - values.shape[1]), (0, self.spec.width - values.shape[2])]
+        padded = np.pad(values, ((0, 0), *beside), mode="constant" if outlines else "edge")
+        cells = rearrange(padded, "t (h p) (w q) -> t h w (p q)", p=MAP_PIXELS, q=MAP_PIXELS)
+        found = (cells.max(axis=-1) >= 0.5).astype(np.float32) if outlines else cells.mean(axis=-1)
+        return np.asarray(found)
+
+    def _styles(self, canvases: Sequence[Canvas]) -> Tensor:
+        """(B, 2 C): the style of each canvas's clips, that between them if there are several."""
+        styles = [
+            torch.stack([self._style(clip) for clip in canvas.guides["style"]]).mean(dim=0)
+            if "style" in canvas.guides
+            else torch.full((2 * self.networks.config.denoiser.channels,), torch.nan, device=self.device)
+            for canvas in canvases
+        ]
+        return torch.stack(styles)
+
+    def _style(self, clip: Frames) -> Tensor:
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            return style_of(self.networks.tokenizer.encode(self._window_of([clip], 0)))[0]
+
+    def _window_of(self, clips: Sequence[Frames], start: int) -> Tensor:
+        """The frames (B, T, 3, H, W) in [-1, 1] of a window of clips that are given whole; edges and ends are
         continued."""
-        clips = []
-        for source in sources:
-            length, height, width, _ = source.frames.shape
+        shown = []
+        for clip in clips:
+            length, height, width, _ = clip.shape
             at = np.arange(start, start + self.spec.window).clip(0, length - 1)
             beside = ((0, 0), (0, self.spec.height - height), (0, self.spec.width - width), (0, 0))
-            clips.append(np.pad(source.frames[at], beside, mode="edge"))
-        return to_signal(torch.from_numpy(np.stack(clips)).to(self.device))
+            shown.append(np.pad(clip[at], beside, mode="edge"))
+        return to_signal(torch.from_numpy(np.stack(shown)).to(self.device))
 
     def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""

@@ -27,15 +27,13 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from kineograph.controls import ACTIONS, JOINTS, THINGS
 from kineograph.models.tokenizer import TIME_STRIDE
-from kineograph.worlds.actions import ACTIONS
-from kineograph.worlds.figures import BONES, JOINTS
-from kineograph.worlds.world import FULL
+from kineograph.worlds.figures import BONES
 
 MAP_CELL = 8
 MAPS = (*(f"track {n}" for n in range(1, 4)), *(f"box {n}" for n in range(1, 4)), "pose", "depth", "edges")
 MAP_VALUES = len(MAPS) * TIME_STRIDE * MAP_CELL**2  # of one latent cell
-THINGS = FULL.most_things
 BLOB = 1.5  # cells: the deviation of the spot that a track draws
 BONE = 0.75  # cells: that of a bone's outline
 KINDS = ("tracks", "boxes", "pose", "depth", "edges", "camera", "actions", "source", "style")
@@ -43,7 +41,7 @@ PER_FRAME = KINDS[:7]
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "tracks": (THINGS, 2),
     "boxes": (THINGS, 4),
-    "pose": (THINGS, len(JOINTS), 2),
+    "pose": (THINGS, JOINTS, 2),
     "camera": (2,),
     "actions": (len(ACTIONS),),
 }
@@ -57,6 +55,10 @@ class Guides(NamedTuple):
     maps: Tensor
     source: Tensor
     signals: Tensor
+
+    def repeated(self, times: int) -> Guides:
+        """The same for a batch that stands so many times in a row."""
+        return Guides(*(part.repeat(times, *[1] * (part.dim() - 1)) for part in self))
 
 
 def signals_of(channels: int) -> int:
@@ -201,9 +203,9 @@ ALSO = 0.08  # how often each other kind is told too
 THING = 0.8  # how often each thing is among those of which tracks and boxes tell
 
 
-def draw_told(truth: Told, draw: torch.Generator) -> dict[str, Tensor]:
-    """Tell a part of the truth (B rows of every kind), at random; where a style is told, that comes with a
-    source, so that the style of one clip is brought to another."""
+def draw_told(truth: Told, silent: Tensor, draw: torch.Generator) -> dict[str, Tensor]:
+    """Tell a part of the truth (B rows of every kind), at random, and nothing in `silent` (B,) of the times;
+    where a style is told, that comes with a source, so that the style of one clip is brought to another."""
     rows = len(truth["source"])
     known = torch.stack([~truth[kind].flatten(1).isnan().all(dim=1) for kind in KINDS], dim=1).cpu()
     weights = torch.tensor([FIRST[kind] for kind in KINDS]).float() * known + 1e-9
@@ -212,7 +214,7 @@ def draw_told(truth: Told, draw: torch.Generator) -> dict[str, Tensor]:
     told.scatter_(1, first, True)
     style, source = KINDS.index("style"), KINDS.index("source")
     told[:, source] |= told[:, style] & known[:, source]
-    told[:, style] &= told[:, source] & (first[:, 0] == style)
+    told &= torch.rand(rows, 1, generator=draw) >= silent[:, None]
     things = torch.rand(rows, 1, THINGS, 1, generator=draw) < THING
     values = {kind: _kept(truth[kind], told[:, number]) for number, kind in enumerate(KINDS)}
     for kind in ("tracks", "boxes"):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import kineograph
 from kineograph.errors import MediaError, RequestError
 from kineograph.media.sandbox import opened
 from kineograph.media.wire import LIMITS, Unreadable
-from kineograph.request import Keyframe, Request, box_of
+from kineograph.request import Request
 
 if TYPE_CHECKING:  # a record needs no torch
     from kineograph.models.family import Spec
@@ -94,7 +94,7 @@ class Job:
             all(isinstance(text, str) for text in texts)
             and self.salt.isascii()
             and isinstance(self.inputs, dict)
-            and self.inputs.keys() == set(_paths(self.request))
+            and self.inputs.keys() == set(self.request.files)
             and all(isinstance(known, str) for known in self.inputs.values())
         )
 
@@ -112,14 +112,14 @@ class Job:
 
 def job_of(request: Request, spec: Spec, salt: str | None = None) -> Job:
     """The record of a request that `spec`'s model is to fill; a new salt unless one is given."""
-    request = _absolute(request)
+    request = request.moved(_absolute)
     return Job(
         request=request,
         version=kineograph.__version__,
         model=spec.name,
         weights_hash=spec.weights_hash,
         salt=salt or secrets.token_hex(16),
-        inputs={path: _hash_file(path) for path in _paths(request)},
+        inputs={path: _hash_file(path) for path in request.files},
     )
 
 
@@ -150,20 +150,9 @@ def _generator(version: str) -> str:
     return f"kineograph {version}"
 
 
-def _absolute(request: Request) -> Request:
-    """The same request from whatever folder it is made again."""
-    images = tuple(Keyframe(str(Path(image.path).absolute()), image.at) for image in request.images)
-    video = request.video and str(Path(request.video).absolute())
-    mask = request.mask
-    if mask is not None and not box_of(mask):
-        mask = str(Path(mask).absolute())
-    return replace(request, images=images, video=video, mask=mask)
-
-
-def _paths(request: Request) -> list[str]:
-    """The files that the request names."""
-    paths = [image.path for image in request.images]
-    return paths + [path for path in (request.video, request.mask) if path is not None and not box_of(path)]
+def _absolute(path: str) -> str:
+    """The same file from whatever folder it is read again."""
+    return str(Path(path).absolute())
 
 
 def _hash_file(path: str) -> str:

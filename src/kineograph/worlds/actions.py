@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ACTIONS = ("none", "left", "right", "jump")
+from kineograph.controls import ACTIONS
+
+__all__ = ["ACTIONS", "LEAP", "LEAP_TICKS", "REACH", "RUN", "TICK", "Played", "offsets", "play"]
+
 TICK = 0.125
 RUN = 0.32  # per second, in fractions of the frame's shorter side
 LEAP, LEAP_TICKS = 0.26, 6
