@@ -19,7 +19,7 @@ from kineograph import canvas as canvases
 from kineograph.errors import ModelError
 from kineograph.evaluation.making import fill as evaluated
 from kineograph.evaluation.making import rebuild
-from kineograph.fitting import guides_for
+from kineograph.guiding import guides_for
 from kineograph.generation import fill, generate_batch
 from kineograph.models import MODELS
 from kineograph.models.family import Step

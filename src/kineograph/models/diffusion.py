@@ -19,29 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kineograph.canvas import GUIDES, TASKS, Canvas
 from kineograph.config import from_dict
-from kineograph.controls import ACTIONS
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.family import Spec, Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.guides import (
-    KINDS,
-    MAP_CELL,
-    PER_FRAME,
-    Guides,
-    draw_told,
-    fold_guides,
-    style_of,
-    untold,
-)
+from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
 from kineograph.models.precision import autocast, hold
+from kineograph.models.telling import Telling
 from kineograph.models.tokenizer import (
     SPACE_STRIDE,
     TIME_STRIDE,
@@ -60,9 +49,8 @@ from kineograph.sampling.solvers import SOLVERS, Velocity, evaluations
 from kineograph.sampling.travel import mixed, shares
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.video import Chunk, Frames
+from kineograph.video import Chunk
 
-MAP_PIXELS = SPACE_STRIDE // MAP_CELL
 CONTEXT = 9  # frames of a window that the window before has already made
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
@@ -278,7 +266,7 @@ class _Window:
         weights = conditions.weights(begin, self.clean.shape[1])
         counts = weights.flatten(1).any(dim=1)
         self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
-        told = model.told_of(conditions, begin)
+        told = model.telling.window(conditions.canvases, conditions.styles, begin)
         self.guides = None if told is None else fold_guides(told)
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
         self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
@@ -315,6 +303,7 @@ class Diffusion:
         self.dtype = dtype
         self.device = next(networks.parameters()).device
         self.vocabulary = Vocabulary(networks.config.words)
+        self.telling = Telling(spec, networks.config.denoiser, self._encoded_frames)
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
         """Encode the prompts."""
@@ -326,7 +315,7 @@ class Diffusion:
         places = [canvas.guides["walk"][1] if "walk" in canvas.guides else math.nan for canvas in canvases]
         nothing = self._encoded([""] * len(canvases))
         place = torch.tensor(places, device=self.device)
-        return Conditions(captions, stops, place, nothing, self._styles(canvases), canvases)
+        return Conditions(captions, stops, place, nothing, self.telling.styles(canvases), canvases)
 
     @torch.inference_mode()
     def sample(
@@ -387,8 +376,7 @@ class Diffusion:
         self, window: _Window, frames: Tensor, noise: Callable[[str], Tensor], sampling: Sampling
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield (evaluations done, latents) after every step of one window; `noise` draws by name."""
-        with autocast(self.device, self.dtype):
-            start = torch.where(window.held, self._encode(frames, window.clean), noise("window"))
+        start = torch.where(window.held, self._encode(frames, window.clean), noise("window"))
         if bool(window.clean.all()):
             yield 0, start
             return
@@ -409,9 +397,12 @@ class Diffusion:
 
     def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
         """Latents of the window; only those of clean groups mean anything, and without any none is made."""
-        if not bool(clean.any()):
-            return torch.zeros(1, device=self.device)
-        return self.networks.tokenizer.encode(frames).float()
+        return self._encoded_frames(frames) if bool(clean.any()) else torch.zeros(1, device=self.device)
+
+    def _encoded_frames(self, frames: Tensor) -> Tensor:
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            latents: Tensor = self.networks.tokenizer.encode(frames.to(self.device)).float()
+        return latents
 
     def _decoded(self, values: Tensor) -> Tensor:
         with autocast(self.device, self.dtype):
@@ -430,76 +421,6 @@ class Diffusion:
         with torch.inference_mode(), autocast(self.device, self.dtype):
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
-
-    # What guides
-
-    def told_of(self, conditions: Conditions, start: int) -> dict[str, Tensor] | None:
-        """What the canvases are told in the window that begins at `start`; None if nothing is told at all."""
-        canvases = conditions.canvases
-        if not any(canvas.source or canvas.guides.keys() & set(KINDS) for canvas in canvases):
-            return None
-        config = self.networks.config.denoiser
-        told = untold(len(canvases), config.grid, config.channels)
-        told["style"] = conditions.styles.cpu()
-        for row, canvas in enumerate(canvases):
-            inside = slice(max(0, start), start + self.spec.window)
-            for kind in canvas.guides.keys() & set(PER_FRAME):
-                values = torch.from_numpy(self._on_frame(kind, canvas)[inside])
-                begin = max(0, -start)
-                told[kind][row, begin : begin + len(values)] = values
-        told = {kind: values.to(self.device) for kind, values in told.items()}
-        changed = [row for row, canvas in enumerate(canvases) if canvas.source]
-        if changed:
-            frames = self._window_of([canvases[row].source.frames for row in changed], start)  # type: ignore[union-attr]
-            with autocast(self.device, self.dtype):
-                told["source"][changed] = self.networks.tokenizer.encode(frames).float()
-        return told
-
-    def _on_frame(self, kind: str, canvas: Canvas) -> NDArray[np.float32]:
-        """A guide of every frame as `untold` has it, in fractions of a native frame."""
-        values = canvas.guides[kind]
-        if kind == "actions":
-            return np.eye(len(ACTIONS), dtype=np.float32)[[ACTIONS.index(action) for action in values]]
-        if kind in ("depth", "edges"):
-            return self._map(np.asarray(values, np.float32), outlines=kind == "edges")
-        share = np.array([canvas.width / self.spec.width, canvas.height / self.spec.height], np.float32)
-        if kind == "camera":
-            return np.asarray(values * np.array([share[0], 1.0], np.float32), np.float32)
-        scale = np.tile(share, values.shape[-1] // 2)
-        return np.asarray(values * scale, np.float32)
-
-    def _map(self, values: NDArray[np.float32], outlines: bool) -> NDArray[np.float32]:
-        """Maps (T, H, W) padded to the native size and brought to the cells of a guide: (T, g, g)."""
-        beside = [(0, self.spec.height - values.shape[1]), (0, self.spec.width - values.shape[2])]
-        padded = np.pad(values, ((0, 0), *beside), mode="constant" if outlines else "edge")
-        cells = rearrange(padded, "t (h p) (w q) -> t h w (p q)", p=MAP_PIXELS, q=MAP_PIXELS)
-        found = (cells.max(axis=-1) >= 0.5).astype(np.float32) if outlines else cells.mean(axis=-1)
-        return np.asarray(found)
-
-    def _styles(self, canvases: Sequence[Canvas]) -> Tensor:
-        """(B, 2 C): the style of each canvas's clips, that between them if there are several."""
-        styles = [
-            torch.stack([self._style(clip) for clip in canvas.guides["style"]]).mean(dim=0)
-            if "style" in canvas.guides
-            else torch.full((2 * self.networks.config.denoiser.channels,), torch.nan, device=self.device)
-            for canvas in canvases
-        ]
-        return torch.stack(styles)
-
-    def _style(self, clip: Frames) -> Tensor:
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            return style_of(self.networks.tokenizer.encode(self._window_of([clip], 0)))[0]
-
-    def _window_of(self, clips: Sequence[Frames], start: int) -> Tensor:
-        """The frames (B, T, 3, H, W) in [-1, 1] of a window of clips that are given whole; edges and ends are
-        continued."""
-        shown = []
-        for clip in clips:
-            length, height, width, _ = clip.shape
-            at = np.arange(start, start + self.spec.window).clip(0, length - 1)
-            beside = ((0, 0), (0, self.spec.height - height), (0, self.spec.width - width), (0, 0))
-            shown.append(np.pad(clip[at], beside, mode="edge"))
-        return to_signal(torch.from_numpy(np.stack(shown)).to(self.device))
 
     def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""
