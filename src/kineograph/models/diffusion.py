@@ -267,7 +267,8 @@ class _Window:
         counts = weights.flatten(1).any(dim=1)
         self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
         told = model.telling.window(conditions.canvases, conditions.styles, begin)
-        self.guides = None if told is None else fold_guides(told)
+        on_device = {kind: values.to(model.device) for kind, values in (told or {}).items()}
+        self.guides = fold_guides(on_device) if told else None
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
         self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
 

@@ -36,12 +36,8 @@ class Telling:
     def styles(self, canvases: Sequence[Canvas]) -> Tensor:
         """The style (B, 2 C) of each canvas's clips, what lies between if there are several; NaN if none."""
         nothing = torch.full((2 * self.config.channels,), torch.nan)
-        return torch.stack(
-            [
-                self._style(canvas.guides["style"]) if "style" in canvas.guides else nothing
-                for canvas in canvases
-            ]
-        )
+        wanted = [canvas.guides.get("style") for canvas in canvases]
+        return torch.stack([self._style(clips) if clips else nothing for clips in wanted])
 
     def _style(self, clips: Sequence[Frames]) -> Tensor:
         latents = [self.encode(self._window_of([clip], 0)) for clip in clips]
@@ -60,9 +56,7 @@ class Telling:
                 told[kind][row, before : before + len(values)] = values
         changed = {row: canvas.source.frames for row, canvas in enumerate(canvases) if canvas.source}
         if changed:
-            latents = self.encode(self._window_of(list(changed.values()), start))
-            told = {kind: values.to(latents.device) for kind, values in told.items()}
-            told["source"][list(changed)] = latents
+            told["source"][list(changed)] = self.encode(self._window_of(list(changed.values()), start)).cpu()
         return told
 
     def _native(self, kind: str, canvas: Canvas, inside: slice) -> Values:
