@@ -127,7 +127,10 @@ def test_every_task(here, capsys):
     make("--video", "a.mp4", "--interpolate", 2, "-o", "e.mp4", "--json")
     make("--video", "a.mp4", "--mask", "0.25,0.25,0.5,0.5", "-o", "f.mp4", "--json")
     make("--video", "a.mp4", "--outpaint", "-o", "g.mp4", "--json")
-    make("a ball", "--video", "a.mp4", "--edit", 0.5, "--was", "a red ball", "-o", "h.mp4", "--json")
+    make("a ball", "--video", "a.mp4", "--edit", 0.5, "-o", "h.mp4", "--json")
+    make("--video", "a.mp4", "--remove", "-o", "i.mp4", "--json")
+    make("a ball", "--video", "a.mp4", "--insert", "-o", "j.mp4", "--json")
+    make("--video", "a.mp4", "--style", "p.png", "--style", "a.mp4", "-o", "k.mp4", "--json")
     made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     shapes = {clip["path"]: (clip["frames"], clip["width"], clip["fps"]) for clip in made}
     assert shapes == {
@@ -138,8 +141,23 @@ def test_every_task(here, capsys):
         "e.mp4": (15, 64, 16),
         "f.mp4": (8, 64, 8),
         "g.mp4": (8, 64, 8),
-        "h.mp4": (8, 64, 8),
+        **{f"{name}.mp4": (8, 64, 8) for name in "hijk"},
     }
+
+
+def test_every_guide_goes_into_the_job_and_makes_the_clip_again(here, capsys):
+    save_image("map.png", np.full((48, 64, 3), 200, np.uint8), {})
+    Path("pose.json").write_text(json.dumps([[[0.5, 0.1 * joint] for joint in range(9)]] * 2))
+    paths = ("--track", "0.2,0.7 0.8,.7", "--track", "-", "--box", "0,0,.5,.5", "--camera", "0,1 0.1,1.2")
+    files = ("--pose", "pose.json", "--depth", "map.png", "--edges", "map.png", "--style", "map.png")
+    make("a ball", *paths, *files, "--actions", "right*3 jump none", "-o", "a.mp4")
+    job = json.loads(Path("a.job.json").read_text())
+    assert job["request"]["tracks"] == ["0.2,0.7 0.8,.7", "-"]
+    assert {Path(path).name for path in job["inputs"]} == {"pose.json", "map.png"}
+    assert kineo("generate", "--from", "a.job.json", "-o", "again.mp4") == 0
+    assert Path("again.mp4").read_bytes() == Path("a.mp4").read_bytes()
+    make("a ball", "-o", "plain.mp4")
+    assert not np.array_equal(read_video("plain.mp4").frames, read_video("a.mp4").frames)
 
 
 def test_later_prompts_and_walks_are_made_again_from_their_jobs(here, capsys):
@@ -173,7 +191,14 @@ def test_later_prompts_and_walks_are_made_again_from_their_jobs(here, capsys):
         ("--to", "a red ball", "--count", "2", "--then", "a ball@1"),
         ("--outpaint",),
         ("--edit", "0.5"),
-        ("--was", "a ball"),
+        ("--remove",),
+        ("--track", "0.2"),
+        ("--track", "0,0", "--track", "0,0", "--track", "0,0", "--track", "0,0"),
+        ("--box", "0,0,1"),
+        ("--camera", "0,0"),
+        ("--actions", "fly"),
+        ("--actions", "left*999"),
+        ("--pose", "plain/config.json"),
     ],
 )
 def test_ways_that_lead_nowhere_are_refused(arguments, here, capsys):

@@ -19,8 +19,8 @@ from kineograph import canvas as canvases
 from kineograph.errors import ModelError
 from kineograph.evaluation.making import fill as evaluated
 from kineograph.evaluation.making import rebuild
-from kineograph.guiding import guides_for
 from kineograph.generation import fill, generate_batch
+from kineograph.guiding import guides_for
 from kineograph.models import MODELS
 from kineograph.models.family import Step
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
@@ -251,7 +251,9 @@ TASKS = {
     "precede": canvases.precede_canvas("", FOOTAGE, 9),
     "interpolation": canvases.interpolation_canvas("", FOOTAGE, 2),
     "inpainting": canvases.inpainting_canvas("", FOOTAGE, BOX),
-    "edit": canvases.edit_canvas("a green box", canvases.Source(CLIPS[0], 0.8, "a red ball"), FPS),
+    "edit": canvases.edit_canvas("a green box", canvases.Source(CLIPS[0], 0.8), FPS),
+    "removal": canvases.edit_canvas("nothing", canvases.Source(CLIPS[0]), FPS, "removal"),
+    "insertion": canvases.edit_canvas("a green box", canvases.Source(CLIPS[0]), FPS, "insertion"),
     "outpainting": canvases.outpainting_canvas("", CUT, width=32, height=32),
 }
 
@@ -330,18 +332,8 @@ def test_continuing_known_windows_costs_only_the_new_ones(name, models):
 # Edits
 
 
-def edit(strength, frames=CLIPS[0], prompt="a green box", was="a red ball"):
-    return canvases.edit_canvas(prompt, canvases.Source(frames, strength, was), FPS)
-
-
-@every_family
-def test_an_edit_to_what_is_there_changes_nothing_but_what_latents_lose(name, models):
-    if "edit" not in models[name].spec.abilities:
-        pytest.skip(f"the {name} family can't edit")
-    request = Request("a red ball", guidance=1.0)
-    same, _ = made(fill(edit(0.8, prompt="a red ball"), request, models[name]))
-    rebuilt = rebuild(CLIPS[:1], models[name])[0]
-    assert np.abs(same.astype(int) - rebuilt).max() <= 1
+def edit(strength, frames=CLIPS[0], prompt="a green box"):
+    return canvases.edit_canvas(prompt, canvases.Source(frames, strength), FPS)
 
 
 @every_family
@@ -359,6 +351,69 @@ def test_long_clips_can_be_edited(name, models):
         pytest.skip(f"the {name} family can't edit")
     long = np.concatenate([CLIPS[0], CLIPS[0, ::-1], CLIPS[0]])[:30]
     assert frames_of(models[name], edit(0.5, long)).shape == long.shape
+
+
+# Guides
+
+AWAY = np.full((WINDOW, 2), np.nan, np.float32)
+TRACK = np.stack([np.linspace([0.1, 0.2], [0.8, 0.6], WINDOW, dtype=np.float32), AWAY, AWAY], axis=1)
+MAP = (CLIPS[0].mean(axis=-1) / 255).astype(np.float16)
+TOLD = {
+    "tracks": TRACK,
+    "boxes": np.concatenate([TRACK, TRACK + 0.2], axis=-1),
+    "pose": np.repeat(TRACK[:, :, None], 9, axis=2) + np.linspace(0, 0.2, 9, dtype=np.float32)[:, None],
+    "depth": MAP,
+    "edges": MAP,
+    "camera": np.linspace([0, 1], [0.2, 1.2], WINDOW, dtype=np.float32),
+    "actions": ("none", *["left", "right", "jump"] * 4),
+    "style": (CLIPS[1], CLIPS[2]),
+}
+
+
+def guided(guides, frames=WINDOW):
+    return replace(blank(frames), prompt="a red ball", guides=guides)
+
+
+@every_family
+@pytest.mark.parametrize("kind", TOLD)
+def test_each_guide_counts(name, kind, models):
+    model = models[name]
+    if kind not in model.spec.abilities:
+        pytest.skip(f"the {name} family can't follow {kind}")
+    assert not np.array_equal(frames_of(model, guided({kind: TOLD[kind]})), frames_of(model, guided({})))
+
+
+@every_family
+def test_a_clip_is_the_same_beside_others_that_are_guided_otherwise(name, models):
+    model = models[name]
+    kinds = [kind for kind in TOLD if kind in model.spec.abilities]
+    several = [guided({}), *(guided({kind: TOLD[kind]}) for kind in kinds)]
+    for seed, (canvas, beside) in enumerate(zip(several, evaluated(several, model, 0).frames, strict=True)):
+        alone = evaluated([canvas], model, seed).frames[0]
+        assert np.abs(alone.astype(int) - beside).max() <= 1
+
+
+@every_family
+def test_what_is_told_of_later_windows_leaves_the_first_as_it_is(name, models):
+    model = models[name]
+    if "tracks" not in model.spec.abilities:
+        pytest.skip(f"the {name} family can't follow tracks")
+    long = 2 * WINDOW
+    late = np.full((long, 3, 2), np.nan, np.float32)
+    late[WINDOW + 1 :] = 0.5
+    plain, told = (frames_of(model, guided(guides, long)) for guides in ({}, {"tracks": late}))
+    assert np.array_equal(plain[:WINDOW], told[:WINDOW])
+    assert not np.array_equal(plain[WINDOW:], told[WINDOW:])
+
+
+@every_family
+def test_of_two_styles_what_lies_between_is_taken(name, models):
+    model = models[name]
+    if "style" not in model.spec.abilities:
+        pytest.skip(f"the {name} family can't follow a style")
+    twice = frames_of(model, guided({"style": (CLIPS[1], CLIPS[1])}))
+    assert np.array_equal(twice, frames_of(model, guided({"style": (CLIPS[1],)})))
+    assert not np.array_equal(twice, frames_of(model, guided({"style": (CLIPS[1], CLIPS[2])})))
 
 
 # Prompts that change on the way

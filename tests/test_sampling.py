@@ -15,12 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kineograph.sampling.editing import edited
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Noise, NoiseBetween
 from kineograph.sampling.rollout import spans_of
 from kineograph.sampling.schedules import times
-from kineograph.sampling.solvers import SOLVERS, euler, evaluations
+from kineograph.sampling.solvers import SOLVERS, evaluations
 
 STANDARD = torch.distributions.Normal(0.0, 1.0)
 ORDERS = {"euler": 1, "heun": 2, "multistep": 2}
@@ -247,18 +246,3 @@ def test_a_walk_of_noise_begins_and_ends_at_its_seeds():
     ends = [NoiseBetween(Noise(1), Noise(2), share).normal("a", 3, (50,)) for share in (0.0, 1.0)]
     assert torch.equal(ends[0], Noise(1).normal("a", 3, (50,)))
     assert torch.allclose(ends[1], Noise(2).normal("a", 3, (50,)), atol=1e-6)
-
-
-def test_an_edit_from_a_prompt_to_itself_stays():
-    clip = torch.randn(2, 3)
-    same = edited(lambda z, t: z * t, lambda z, t: z * t, clip, lambda: torch.ones(2, 3))
-    *_, z = euler(same, clip, times(5))
-    assert torch.allclose(z, clip)
-
-
-def test_an_edit_between_two_points_ends_at_the_second():
-    """The velocities that lead anywhere to a point, each prompt to its own."""
-    clip, other = torch.full((4,), 2.0), torch.full((4,), -1.0)
-    towards = [lambda z, t, end=end: (end - z) / max(1 - t, 1e-9) for end in (other, clip)]
-    *_, z = euler(edited(*towards, clip, lambda: torch.randn(4)), clip, times(8))
-    assert torch.allclose(z, other, atol=1e-4)

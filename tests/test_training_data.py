@@ -1,6 +1,8 @@
 """Training data: shards and the order in which batches are drawn from them."""
 
 import math
+from dataclasses import asdict
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kineograph.data import latents, world
+from kineograph.data import latents, truth, world
+from kineograph.data.lessons import lessons
 from kineograph.data.shards import CAPTIONS, INDEX, FieldBatches, Shards, indices, order, write, writing
 from kineograph.errors import DataError
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.worlds.holdout import training_scenes
+from kineograph.worlds.actions import ACTIONS
+from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
 
 
@@ -126,25 +130,108 @@ def test_the_batch_of_a_step_is_the_same_whenever_it_is_asked_for(clips, steps):
 
 
 def test_focus_is_on_things_and_closely_around_them():
-    ((fields, _),) = world.clips(4, 1, 3, 64)
-    rendered = render(training_scenes(4, 1), frames=3, size=64)
-    things, focus = rendered.segmentation > 0, fields["focus"].bool()
-    assert torch.equal(fields["frames"], rendered.frames)
+    ((fields, _),) = world.clips(16, 1, 3, 64)
+    learnt = lessons(16, 1)
+    for lesson, frames, focus in zip(learnt, fields["frames"], fields["focus"], strict=True):
+        rendered = render([lesson.scene], frames=3, size=64, things=lesson.things)
+        things, focus = rendered.segmentation[0] > 0, focus.bool()
+        assert torch.equal(frames, rendered.frames[0])
+        check_focus(things[None], focus[None])
+
+
+def check_focus(things, focus):
     assert (focus | ~things).all()
     grown = torch.stack([things.roll((y, x), (2, 3)) for y in (-4, 0, 4) for x in (-4, 0, 4)]).any(dim=0)
     inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))
     assert (focus | ~grown)[inner].all()
-    assert focus.sum() < 4 * things.sum()
+    assert focus.sum() < 8 * max(things.sum(), 1)
 
 
 def test_the_last_rows_of_a_flow_batch_bring_their_frames(clips, tmp_path):
     """Latents of clip n hold n; more clips have latents than frames."""
     made = (({"latents": fields["number"][:, None].half()}, texts) for fields, texts in parts([6, 5]))
-    data = latents.FlowBatches(
-        write(tmp_path, made, 8.0), clips, Vocabulary(("clip", *"0123456789")), 4, batch=5, canvas=2, seed=0
-    )
+    words, rows = Vocabulary(("clip", *"0123456789")), {"batch": 5, "canvas": 2, "guided": 3}
+    data = latents.FlowBatches(write(tmp_path, made, 8.0), clips, words, 4, **rows, seed=0)
     for step in (0, 3, 1, 9):
         batch = data.batch(step)
         assert batch["latents"].shape == (5, 1)
         assert torch.equal(batch["frames"][:, 0, 0, 0, 0], batch["latents"][3:, 0].to(torch.uint8))
         assert same(batch, data.batch(step))
+
+
+# Lessons
+
+
+def test_a_smaller_count_gives_the_first_lessons():
+    assert lessons(20, 3) == lessons(40, 3)[:20]
+    assert not any(is_held_out(lesson.scene) for lesson in lessons(40, 3))
+
+
+def test_partners_stand_side_by_side_and_differ_in_one_thing_alone():
+    learnt = lessons(400, 2)
+    pairs = [(a, b) for a, b in pairwise(learnt) if a.partner == 1]
+    assert len(pairs) == 100
+    for one, other in pairs:
+        assert other.partner == -1
+        assert one.caption != other.caption
+        if one.things == other.things:
+            assert len(changed(asdict(one.scene), asdict(other.scene))) == 1
+        else:
+            assert one.scene == other.scene
+
+
+def changed(one, other):
+    """The names of what differs between two scenes; a thing more counts as one."""
+    if len(one["things"]) != len(other["things"]):
+        return {"things", *(name for name in one if name != "things" and one[name] != other[name])}
+    looks = {
+        (number, name)
+        for number, pair in enumerate(zip(one["things"], other["things"], strict=True))
+        for name in pair[0]
+        if pair[0][name] != pair[1][name]
+    }
+    return looks | {name for name in one if name != "things" and one[name] != other[name]}
+
+
+def test_a_plate_has_no_paths_and_what_is_played_has_actions():
+    learnt = lessons(64, 2)
+    fields = world.rendered(learnt, 17, 64)
+    told = truth.unpack(fields)
+    for number, lesson in enumerate(learnt):
+        assert bool(told["tracks"][number].isnan().all()) != lesson.things
+        assert bool(told["actions"][number].isnan().all()) != bool(lesson.scene.actions)
+    played = next(n for n, lesson in enumerate(learnt) if lesson.scene.actions)
+    numbers = told["actions"][played].argmax(dim=1)[1:].tolist()
+    assert tuple(ACTIONS[number] for number in numbers) == learnt[played].scene.actions
+
+
+def test_truth_that_was_packed_is_what_was_rendered():
+    learnt = [lesson for lesson in lessons(48, 5) if lesson.things]
+    shown = render([lesson.scene for lesson in learnt], frames=3, size=64)
+    told = truth.unpack(truth.pack(shown, learnt))
+    things = shown.tracks.shape[2]
+    assert torch.equal(told["tracks"][:, :, :things].nan_to_num(), shown.tracks.nan_to_num())
+    cells = shown.edges.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).any(5).any(3)
+    assert torch.equal(told["edges"].bool(), cells)
+    near = (1 / shown.depth.float()).unflatten(3, (-1, 4)).unflatten(2, (-1, 4)).mean((3, 5))
+    assert (told["depth"][:, :, ::2, ::2] - near).abs().max() < 1 / 255
+
+
+def test_guided_rows_bring_the_latents_of_their_partner_and_a_style_like_theirs(tmp_path):
+    """Latents of clip n hold n in one channel, and its style in the other."""
+    learnt = lessons(64, 4)
+    fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
+    marks = torch.stack([torch.arange(64), fields["manner"].long()], dim=1).half()
+    made = fields | {"latents": marks[:, None, :, None, None].expand(64, 5, 2, 2, 2)}
+    shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
+    data = latents.FlowBatches(shards, shards, Vocabulary(("a",)), 4, batch=16, canvas=0, guided=12, seed=0)
+    for step in (0, 5):
+        batch = data.batch(step)
+        own = batch["latents"][4:, 0, :, 0, 0].long()
+        source = batch["source"][:, 0, 0, 0, 0]
+        partner = torch.tensor([learnt[number].partner for number in own[:, 0].tolist()])
+        assert torch.equal(source.isnan(), partner == 0)
+        assert torch.equal(source[partner != 0].long(), (own[:, 0] + partner)[partner != 0])
+        assert torch.equal(batch["style"][:, 1].long(), own[:, 1])
+        first, again = ({k: v.nan_to_num() for k, v in data.batch(step).items()} for _ in range(2))
+        assert same(first, again)

@@ -12,6 +12,7 @@ from torch import nn
 from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
+from kineograph.models.guides import style_of, untold
 from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
 from kineograph.sampling.settings import Sampling
 from kineograph.text.vocabulary import Vocabulary
@@ -85,9 +86,27 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
         latents = tokenizer.encode(to_signal(frames))
     vocabulary = Vocabulary(networks.config.words)
     caption = torch.tensor([vocabulary.encode(text, networks.config.text_length) for text in CAPTIONS])
-    values = {"latents": latents.repeat(4, 1, 1, 1, 1), "caption": caption.repeat(4, 1), "frames": frames}
+    values = {"latents": latents.repeat(6, 1, 1, 1, 1), "caption": caption.repeat(6, 1), "frames": frames}
+    values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides_of(latents).items()}
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
+
+
+def guides_of(latents: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The four clips' truth as guides of every kind, with made-up joints; the source is another clip."""
+    told = untold(4, (latents.shape[1], *latents.shape[3:]), latents.shape[2])
+    rows, columns = torch.from_numpy(FOCUS).float().amax(3), torch.from_numpy(FOCUS).float().amax(2)
+    corners = [side.argmax(2) / SIDE for side in (columns, rows)]
+    start = torch.stack(corners, -1)
+    told["tracks"][:, :, 0] = start + 6 / SIDE
+    told["boxes"][:, :, 0] = torch.cat([start, start + 12 / SIDE], -1)
+    told["pose"][:, :, 0] = start[:, :, None] + torch.linspace(0, 0.3, 9)[:, None]
+    cells = torch.from_numpy(FOCUS).float().unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5))
+    told["depth"], told["edges"] = 0.2 + 0.6 * cells, cells
+    told["camera"] = torch.tensor([0.1, 1.2]).expand(4, WINDOW, 2).clone()
+    told["actions"] = nn.functional.one_hot(torch.arange(WINDOW) % 4).float().expand(4, -1, -1).clone()
+    told["source"], told["style"] = latents.roll(1, 0), style_of(latents)
+    return told
 
 
 def save_diffusion(folder: Path, networks: DiffusionNetworks) -> None:

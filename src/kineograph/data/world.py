@@ -29,11 +29,11 @@ def clips(
     learnt = lessons(count, seed)
     for start in range(0, count, part):
         these = learnt[start : start + part]
-        yield _rendered(these, frames, size), [lesson.caption for lesson in these]
+        yield rendered(these, frames, size), [lesson.caption for lesson in these]
 
 
-def _rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Tensor]:
-    """Scenes and plates, each rendered together, in the order of the lessons."""
+def rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Tensor]:
+    """The fields of `clips` of lessons, in their order; scenes and plates are each rendered together."""
     found: dict[int, dict[str, Tensor]] = {}
     for things in (True, False):
         chosen = [number for number, lesson in enumerate(learnt) if lesson.things == things]
@@ -41,9 +41,9 @@ def _rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Ten
             continue
         these = [learnt[number] for number in chosen]
         scenes = [lesson.scene for lesson in these]
-        rendered = render(scenes, frames, size, FPS, things=things)
-        fields = {"frames": rendered.frames, "focus": _around(rendered.segmentation > 0)}
-        fields |= truth.pack(rendered, these)
+        drawn = render(scenes, frames, size, FPS, things=things)
+        fields = {"frames": drawn.frames, "focus": _around(drawn.segmentation > 0)}
+        fields |= truth.pack(drawn, these)
         found |= {n: {name: values[row] for name, values in fields.items()} for row, n in enumerate(chosen)}
     rows = [found[number] for number in range(len(learnt))]
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

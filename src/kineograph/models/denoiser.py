@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from kineograph.models.guides import Guides
+from kineograph.models.guides import MAP_VALUES, Guides, signals_of
 from kineograph.models.layers import RMSNorm, SwiGLU, attend, rotary_angles, rotate, time_features
 
 PATCH = 2  # latent cells along the side of a token
@@ -26,16 +26,13 @@ PATCH = 2  # latent cells along the side of a token
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """`grid` is (t, h, w) in latent cells; `canvas` and `maps` are the values of a masked canvas and of maps
-    that guide in one cell, `signals` those of what else guides in one latent frame (see `guides`)."""
+    """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell."""
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
     canvas: int = 4096
     canvas_width: int = 40
-    maps: int = 2304
     maps_width: int = 24
-    signals: int = 81
     text_width: int = 128
     width: int = 256
     hidden: int = 512
@@ -92,9 +89,9 @@ class Denoiser(nn.Module):
         self.enter_canvas = nn.Linear(config.canvas, config.canvas_width, bias=False)
         cells = PATCH * PATCH
         self.enter = nn.Linear(cells * (config.channels + config.canvas_width), width)
-        self.enter_maps = nn.Linear(config.maps, config.maps_width, bias=False)
+        self.enter_maps = nn.Linear(MAP_VALUES, config.maps_width, bias=False)
         self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
-        self.enter_signals = nn.Linear(config.signals, width, bias=False)
+        self.enter_signals = nn.Linear(signals_of(config.channels), width, bias=False)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(config.text_width, width)
         self.modulation = nn.Linear(width, 6 * width)

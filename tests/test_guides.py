@@ -1,0 +1,115 @@
+"""Guides on the latent grid: what is told stands where it should, and what isn't told is nowhere."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kineograph.models.guides import KINDS, MAPS, draw_told, fold_guides, signals_of, style_of, untold
+
+GRID, CHANNELS, FRAMES, SIDE = (3, 2, 2), 4, 9, 16
+
+
+def told(clips=1, **values):
+    found = untold(clips, GRID, CHANNELS)
+    for kind, value in values.items():
+        found[kind][:] = value
+    return found
+
+
+def maps_of(guides):
+    """The maps (B, T, M, g, g), back from their fold; the first three frames fill up the first group."""
+    clips, groups, height, width, _ = guides.maps.shape
+    cells = guides.maps.reshape(clips, groups, height, width, 4, len(MAPS), 8, 8)
+    frames = cells.permute(0, 1, 4, 5, 2, 6, 3, 7).reshape(
+        clips, 4 * groups, len(MAPS), 8 * height, 8 * width
+    )
+    assert not frames[:, :3].any()
+    return frames[:, 3:]
+
+
+def middle(picture):
+    """x and y of the centre of mass, in fractions."""
+    mass = picture / picture.sum()
+    at = (torch.arange(SIDE) + 0.5) / SIDE
+    return float((mass.sum(0) * at).sum()), float((mass.sum(1) * at).sum())
+
+
+def test_nothing_told_is_nothing():
+    guides = fold_guides(untold(2, GRID, CHANNELS))
+    assert all(not part.any() for part in guides)
+    assert guides.signals.shape == (2, 3, signals_of(CHANNELS))
+
+
+@given(st.floats(0.3, 0.7), st.floats(0.3, 0.7), st.integers(0, 2))
+@settings(max_examples=20, deadline=None)
+def test_a_track_is_a_spot_at_its_place(x, y, thing):
+    tracks = torch.full((FRAMES, 3, 2), torch.nan)
+    tracks[4, thing] = torch.tensor([x, y])
+    maps = maps_of(fold_guides(told(tracks=tracks)))[0]
+    assert middle(maps[4, thing]) == pytest.approx((x, y), abs=0.01)
+    maps[4, thing] = 0
+    assert not maps.any()
+
+
+@given(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.1, 0.5), st.floats(0.1, 0.5))
+@settings(max_examples=20, deadline=None)
+def test_a_box_covers_its_area(x, y, width, height):
+    boxes = torch.full((FRAMES, 3, 4), torch.nan)
+    boxes[:, 1] = torch.tensor([x, y, x + width, y + height])
+    filled = maps_of(fold_guides(told(boxes=boxes)))[0, :, 3 + 1]
+    assert torch.allclose(filled.mean((1, 2)), torch.tensor(width * height), atol=1e-4)
+    assert middle(filled[0]) == pytest.approx((x + width / 2, y + height / 2), abs=1e-2)
+
+
+def test_bones_join_the_joints():
+    pose = torch.full((FRAMES, 3, 9, 2), torch.nan)
+    pose[:, 0] = torch.tensor([[0.5, 0.1 * joint + 0.1] for joint in range(9)])
+    lines = maps_of(fold_guides(told(pose=pose)))[0, 0, MAPS.index("pose")]
+    middles = (torch.arange(SIDE) + 0.5) / SIDE
+    on = lines[(middles > 0.15) & (middles < 0.85)][:, SIDE // 2 - 1 : SIDE // 2 + 1]
+    assert on.min() > 0.5
+    assert lines[:, : SIDE // 4].max() < 0.01
+
+
+def test_actions_and_cameras_stand_in_the_group_of_their_frame():
+    actions = torch.zeros(FRAMES, 4)
+    actions[5, 2] = 1
+    camera = torch.tensor([0.25, 1.0]).expand(FRAMES, 2)
+    signals = fold_guides(told(actions=actions, camera=camera)).signals[0]
+    frames = signals[:, :24].reshape(3, 4, 6)
+    assert frames[..., 2].flatten().nonzero().tolist() == [[3 + 5]]
+    assert frames[..., 4].flatten().tolist() == [0, 0, 0, *[0.25] * FRAMES]
+    assert not frames[..., 5].any()
+    flags = signals[:, -len(KINDS) :]
+    assert flags.sum(0).tolist() == [3.0 if kind in ("camera", "actions") else 0.0 for kind in KINDS]
+
+
+def test_a_guide_of_some_frames_is_told_in_their_groups_alone():
+    tracks = torch.full((FRAMES, 3, 2), torch.nan)
+    tracks[6:, 0] = 0.5
+    signals = fold_guides(told(tracks=tracks)).signals[0]
+    assert signals[:, -len(KINDS) + KINDS.index("tracks")].tolist() == [0, 0, 1]
+
+
+def test_a_style_knows_no_place_and_no_time():
+    latents = torch.randn(2, 3, CHANNELS, 4, 4)
+    moved = latents.roll((1, 1, 2), (1, 3, 4)).flip(4)
+    assert torch.allclose(style_of(latents), style_of(moved), atol=1e-5)
+
+
+def test_only_the_truth_is_told_and_each_kind_at_times():
+    truth = told(64, **{kind: value for kind, value in untold(1, GRID, CHANNELS).items()})
+    for kind in KINDS:
+        truth[kind][:] = torch.rand(truth[kind].shape) if kind != "pose" else torch.nan
+    counts = dict.fromkeys(KINDS, 0)
+    for seed in range(20):
+        found = draw_told(truth, torch.full((64,), 0.25), torch.Generator().manual_seed(seed))
+        for kind, values in found.items():
+            known = ~values.isnan()
+            assert torch.equal(values[known], truth[kind][known])
+            counts[kind] += int(known.flatten(1).any(1).sum())
+    assert counts.pop("pose") == 0
+    assert min(counts.values()) > 20
+    silent = draw_told(truth, torch.ones(64), torch.Generator().manual_seed(0))
+    assert all(values.isnan().all() for values in silent.values())
