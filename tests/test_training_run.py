@@ -49,8 +49,14 @@ TINY = {
     "text_stage.train.minutes": "60",
     "flow_stage.batch": "4",
     "flow_stage.canvas": "1",
+    "flow_stage.guided": "2",
     "flow_stage.train.steps": "6",
     "flow_stage.train.compile": "false",
+    "leap_stage.batch": "4",
+    "leap_stage.canvas": "1",
+    "leap_stage.guided": "2",
+    "leap_stage.train.steps": "2",
+    "leap_stage.train.compile": "false",
     "decoder_stage.batch": "2",
     "decoder_stage.train.steps": "2",
 }
@@ -91,7 +97,7 @@ def whole(tmp_path_factory):
 
 def test_what_a_run_tells_and_leaves(whole):
     out, events = whole
-    stages = {"tokenizer": 6, "text": 3, "flow": 6, "decoder": 2}
+    stages = {"tokenizer": 6, "text": 3, "flow": 6, "leap": 2, "decoder": 2}
     stepped = [event for event in events if isinstance(event, Stepped)]
     assert list(dict.fromkeys(event.stage for event in stepped)) == list(stages)
     assert {name: len(lines) for name, lines in steps_of(out).items()} == stages
@@ -152,7 +158,7 @@ for event in Run(recipe, Path(sys.argv[1])).events():
     )
     assert done.returncode == 0, done.stderr
     says = "There are no contact sheets: import of av halted; None in sys.modules"
-    assert done.stdout.splitlines() == [says] * 3
+    assert done.stdout.splitlines() == [says] * 4
     assert (tmp_path / "model" / "config.json").exists()
     assert not (tmp_path / "sheets").exists()
 
@@ -186,12 +192,12 @@ def test_on_the_world_the_tokenizer_and_its_scale_stay(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
     follow(Run(from_model(init), tmp_path))
-    assert set(steps_of(tmp_path)) == {"flow"}
+    assert set(steps_of(tmp_path)) == {"flow", "leap"}
     before, after = weights_of(out), weights_of(tmp_path)
     assert before["tokenizer.safetensors"] == after["tokenizer.safetensors"]
     assert before["flow.safetensors"] != after["flow.safetensors"]
     names = [stage.name for stage in facts.read(tmp_path / "model").stages]
-    assert names == ["tokenizer", "text", "flow", "decoder", "flow, continued"]
+    assert names == ["tokenizer", "text", "flow", "leap", "decoder", "flow, continued", "leap, continued"]
 
 
 def test_of_a_training_that_is_not_wholly_known_nothing_is_told(whole, init, tmp_path):
@@ -257,11 +263,11 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
     for name, height in {"somebody_waves": 32, "a red ball falls": 48}.items():
         write_clip(clips / f"{name}.mkv", moving(16, height, 40), fps=Fraction(8))
     (clips / "broken.mp4").write_text("no clip")
-    (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 20)
+    (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 25)
     recipe = replace(from_model(init, replace(RECIPE, data=str(clips))), name="footage")
     notes = notes_of(follow(Run(override(recipe, RESTING), out)))
     assert notes[0].startswith("Skipped: 'broken.mp4' ")
-    assert notes[1].startswith("Captions are read up to word 32; longer are 1, such as: a red ball falls")
+    assert notes[1].startswith("Captions are read up to word 44; longer are 1, such as: a red ball falls")
     made, spec = load_networks(out / "model")
     assert facts.read(out / "model") is None
     _, init = init

@@ -12,6 +12,7 @@ from torch import nn
 from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
+from kineograph.models.distillation import LeapObjective
 from kineograph.models.guides import style_of, untold
 from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
 from kineograph.sampling.settings import Sampling
@@ -90,6 +91,7 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides_of(latents).items()}
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
+    yield Learner(flow, [LeapObjective(networks)]), Repeated(values), 3
 
 
 def guides_of(latents: torch.Tensor) -> dict[str, torch.Tensor]:

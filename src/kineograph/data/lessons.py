@@ -23,6 +23,7 @@ CALM = replace(FULL, name="calm", weathers=("clear",), styles=("plain",), camera
 DROP = 0.15  # how often a caption leaves an attribute open
 GROUP = 8  # lessons drawn together, of which PAIRS are pairs and one is played
 PAIRS = 2
+SCENES = GROUP - PAIRS
 LAST_ACTIONS = 16
 STANDING = ("still", "bounces", "jumps", "left", "right")  # motions that begin on the ground
 
@@ -57,9 +58,11 @@ class Lesson:
 def lessons(count: int, seed: int) -> list[Lesson]:
     """The first `count` lessons; a smaller count gives the first of them. No scene is a held-out one."""
     groups = -(-count // GROUP)
-    calm, rich = (training_scenes(6 * groups, seed + offset, world=world) for offset, world in _HALVES)
+    calm, rich = (
+        training_scenes(SCENES // 2 * groups, seed + offset, world=world) for offset, world in _HALVES
+    )
     drawn = [scene for pair in zip(calm, rich, strict=True) for scene in pair]
-    rows = (_group(drawn[6 * n : 6 * n + 6], random.Random(f"{seed}/{n}")) for n in range(groups))
+    rows = (_group(drawn[SCENES * n : SCENES * (n + 1)], random.Random(f"{seed}/{n}")) for n in range(groups))
     return list(islice(chain.from_iterable(rows), count))
 
 

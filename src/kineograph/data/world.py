@@ -73,9 +73,7 @@ def labels_of(text: str) -> list[int]:
 class CaptionBatches:
     """Captions of lessons as numbers, with what they name as labels, by step."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, length: int, batch: int, count: int = 20_000, seed: int = 7
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, length: int, batch: int, count: int, seed: int = 7) -> None:
         self.vocabulary, self.length, self.size, self.count, self.seed = (
             vocabulary,
             length,

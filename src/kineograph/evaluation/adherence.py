@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,33 +23,56 @@ from kineograph.models.family import Model
 from kineograph.video import Frames
 from kineograph.worlds.captions import caption, parse
 from kineograph.worlds.detectors import detect
-from kineograph.worlds.holdout import held_out_scenes, training_scenes
+from kineograph.worlds.holdout import Objects, held_out_scenes, training_scenes
 from kineograph.worlds.matching import score
 from kineograph.worlds.scene import Scene
+from kineograph.worlds.world import FULL, SMALL, World
 
 SEED = 90_001  # of the scenes to evaluate on; no training uses it
+MOST_FULL = 128  # clips of a cell of the full world, of which each takes seconds to read
 
 Verdict = dict[str, bool]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Scenes of one or two things, either like those of the training or of combinations held out from it."""
+    """Scenes of so many things (None: any number) of a world, either like those of the training or of
+    combinations held out from it."""
 
-    objects: Literal[1, 2]
+    objects: Objects
     held_out: bool
+    world: World = SMALL
 
     @property
     def name(self) -> str:
-        things = "one thing" if self.objects == 1 else "two things"
-        return f"{things}, {'held-out combinations' if self.held_out else 'seen combinations'}"
+        things = NUMBERS[self.objects]
+        combinations = "held-out combinations" if self.held_out else "seen combinations"
+        if self.world == SMALL:
+            return f"{things}, {combinations}"
+        return f"full world, {combinations if self.held_out else things}"
+
+    def clips(self, count: int) -> int:
+        """How many of `count` clips are made."""
+        return count if self.world == SMALL else min(count, MOST_FULL)
 
     def scenes(self, count: int, seed: int = SEED) -> list[Scene]:
         draw_scenes = held_out_scenes if self.held_out else training_scenes
-        return draw_scenes(count, seed, self.objects)
+        return draw_scenes(count, seed, self.objects, self.world)
 
 
-CELLS = (Cell(1, False), Cell(1, True), Cell(2, False), Cell(2, True))
+NUMBERS: Mapping[Objects, str] = MappingProxyType(
+    {1: "one thing", 2: "two things", 3: "three things", None: "any things"}
+)
+CELLS = (
+    Cell(1, False),
+    Cell(1, True),
+    Cell(2, False),
+    Cell(2, True),
+    Cell(1, False, FULL),
+    Cell(2, False, FULL),
+    Cell(3, False, FULL),
+    Cell(None, True, FULL),
+)
 
 
 @dataclass(frozen=True)
@@ -80,25 +103,26 @@ class Judged:
     made_features: list[Features] = field(default_factory=list)
 
 
-def captions_of(scenes: Sequence[Scene]) -> list[str]:
+def captions_of(scenes: Sequence[Scene], world: World = SMALL) -> list[str]:
     """A caption for each scene that names everything, always the same one."""
-    return [caption(scene, random.Random(f"{SEED}/{index}"), drop=0.0) for index, scene in enumerate(scenes)]
+    draws = (random.Random(f"{SEED}/{index}") for index in range(len(scenes)))
+    return [caption(scene, rng, drop=0.0, world=world) for scene, rng in zip(scenes, draws, strict=True)]
 
 
 def judge_cell(cell: Cell, count: int, model: Model, batch: int) -> Generator[int, None, Judged]:
     """Make and read `count` clips, the i-th with the random seed i; yields how many it has just done."""
     scenes = cell.scenes(count)
-    captions = captions_of(scenes)
+    captions = captions_of(scenes, cell.world)
     judged = Judged()
     for start in range(0, count, batch):
         part = slice(start, start + batch)
         true = draw(scenes[part], model.spec).frames.numpy()
         made = fill(text_canvases(captions[part], model.spec), model, seed=start).frames
         rebuilt = rebuild(true, model)
-        judged.model += judge(captions[part], made, model.spec.fps)
-        judged.truth += judge(captions[part], true, model.spec.fps)
+        judged.model += judge(captions[part], made, model.spec.fps, cell.world)
+        judged.truth += judge(captions[part], true, model.spec.fps, cell.world)
         if rebuilt is not None:
-            judged.rebuilt += judge(captions[part], rebuilt, model.spec.fps)
+            judged.rebuilt += judge(captions[part], rebuilt, model.spec.fps, cell.world)
         judged.made_points.append(thumbnails(made))
         judged.true_points.append(thumbnails(true))
         judged.made_features.append(features(made))
@@ -106,10 +130,10 @@ def judge_cell(cell: Cell, count: int, model: Model, batch: int) -> Generator[in
     return judged
 
 
-def judge(captions: Sequence[str], clips: Frames, fps: float) -> list[Verdict]:
-    """Which of the attributes that each caption names its clip shows right."""
-    found = detect(clips, fps)
-    return [score(parse(text), detection) for text, detection in zip(captions, found, strict=True)]
+def judge(captions: Sequence[str], clips: Frames, fps: float, world: World = SMALL) -> list[Verdict]:
+    """Which of the attributes that each caption names its clip shows right, both read as of a world."""
+    found = detect(clips, fps, world)
+    return [score(parse(text, world), detection) for text, detection in zip(captions, found, strict=True)]
 
 
 def adherence(cell: Cell, judged: Judged) -> Adherence:

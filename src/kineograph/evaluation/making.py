@@ -37,9 +37,9 @@ def text_canvases(captions: Sequence[str], spec: Spec) -> list[Canvas]:
     return [text_canvas(caption, **size, fps=spec.fps) for caption in captions]
 
 
-def draw(scenes: Sequence[Scene], spec: Spec, *, truth: bool = False) -> Rendered:
+def draw(scenes: Sequence[Scene], spec: Spec, *, truth: bool = False, things: bool = True) -> Rendered:
     """The scenes rendered at the model's own size, length and rate; see `render`."""
-    return render(scenes, spec.window, (spec.height, spec.width), spec.fps, truth=truth)
+    return render(scenes, spec.window, (spec.height, spec.width), spec.fps, truth=truth, things=things)
 
 
 def rebuild(clips: Frames, model: Model) -> Frames | None:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,7 @@ from kineograph.text.vocabulary import Vocabulary
 from kineograph.video import Chunk
 
 CONTEXT = 9  # frames of a window that the window before has already made
+LEAPS = 4  # from noise to data, where the flow has learnt to leap
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 
@@ -96,9 +98,11 @@ class DiffusionNetworks(nn.Module):
         caption: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
+        leap: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The predicted clean latents and the velocity that leads there; `caption` is encoded text."""
-        clean = self.denoiser(z, time, caption, canvas, guides).float()
+        """The predicted clean latents and the velocity that leads there; `caption` is encoded text. With
+        `leap`, the mean velocity from `time` to so much later, and the point that it leads to in the end."""
+        clean = self.denoiser(z, time, caption, canvas, guides, leap).float()
         return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
 
 
@@ -126,6 +130,36 @@ class FlowLoss:
     location: float = -0.4
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A batch as the flow is shown it: clean latents and noise (B, t, C, h, w), times (B, t), 1 where nothing
+    is to be made, caption numbers (B, L), 0 where left out, and what the last rows have of canvas and guides.
+    """
+
+    clean: Tensor
+    noise: Tensor
+    time: Tensor
+    caption: Tensor
+    canvas: Tensor | None
+    guides: Guides | None
+
+    @property
+    def unknown(self) -> Tensor:
+        """(B, t) bool: what is to be made."""
+        return self.time < 1
+
+    def at(self, time: Tensor) -> Tensor:
+        """Latents on the way from noise to data at the times (B, t)."""
+        level = time[:, :, None, None, None]
+        return level * self.clean + (1 - level) * self.noise
+
+    def told(
+        self, text: TextEncoder, *, prompted: bool = True
+    ) -> tuple[Tensor, Tensor | None, Guides | None]:
+        """What the velocity depends on beside latents and times, with or without the captions."""
+        return text(self.caption * prompted), self.canvas, self.guides
+
+
 class FlowObjective:
     """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
 
@@ -140,21 +174,23 @@ class FlowObjective:
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
         about their clips as guides of every kind, and the last of these frames."""
-        clean_latents = batch["latents"].float()
+        drawn = self.drawn(batch, draw)
+        made, _ = self.networks.velocity(drawn.at(drawn.time), drawn.time, *drawn.told(self.networks.text))
+        error = (made - drawn.clean).square().mean(dim=(2, 3, 4))
+        weight = drawn.unknown / (1 - drawn.time).clamp(min=NEAREST) ** 2
+        loss = (weight * error).sum() / drawn.unknown.sum()
+        return loss, {"error": (error * drawn.unknown).sum().detach() / drawn.unknown.sum()}
+
+    def drawn(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> Drawn:
+        """What of a batch is known and told, and its noise."""
+        clean = batch["latents"].float()
         told = self._told(batch, draw)
         guided = 0 if told is None else len(told["source"])
-        time, canvas = self._levels(clean_latents.shape[:2], guided, batch.get("frames"), draw)
-        time = time.to(clean_latents)
-        caption = self.networks.text(batch["caption"] * self._heard(len(time), told, draw).to(time.device))
-        noise = torch.randn(clean_latents.shape, generator=draw).to(clean_latents)
-        level = time[:, :, None, None, None]
-        z = level * clean_latents + (1 - level) * noise
+        time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), draw)
+        heard = self._heard(len(time), told, draw).to(clean.device)
+        noise = torch.randn(clean.shape, generator=draw).to(clean)
         guides = None if told is None else fold_guides(told)
-        made, _ = self.networks.velocity(z, time, caption, canvas, guides)
-        weight = (time < 1) / (1 - time).clamp(min=NEAREST) ** 2
-        error = (made - clean_latents).square().mean(dim=(2, 3, 4))
-        loss = (weight * error).sum() / (time < 1).sum()
-        return loss, {"error": (error * (time < 1)).sum().detach() / (time < 1).sum()}
+        return Drawn(clean, noise, time.to(clean), batch["caption"] * heard, canvas, guides)
 
     def _told(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> dict[str, Tensor] | None:
         """What the guided rows are told; None where the data knows no guides."""
@@ -272,26 +308,36 @@ class _Window:
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
         self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
 
-    def velocity(self, sampling: Sampling) -> Velocity:
-        """Where the prompts lead, pushed by guidance."""
+    def velocity(self, sampling: Sampling, at: Sequence[float]) -> Velocity:
+        """Where the prompts lead at the times `at`, pushed by guidance; leaps have that in them."""
+        if sampling.solver == "leaps":
+            lengths = {now: then - now for now, then in pairwise(at)}
+            return lambda z, time: mixed(
+                self.weights, self._slopes(z, time, *self.captions, leap=lengths[time])
+            )
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
 
-    def _prompted(self, z: Tensor, time: float) -> Tensor:
-        return mixed(self.weights, self._slopes(z, time, *self.captions))
+    def _prompted(self, z: Tensor, time: float, leap: float | None = None) -> Tensor:
+        return mixed(self.weights, self._slopes(z, time, *self.captions, leap=leap))
 
     def _both(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
         *with_prompt, without = self._slopes(z, time, *self.captions, self.conditions.nothing)
         return mixed(self.weights, with_prompt), without
 
-    def _slopes(self, z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
-        """The velocity under each caption, all in one pass through the network; 0 where latents are held."""
+    def _slopes(
+        self, z: Tensor, time: float, *captions: Tensor, leap: float | None = None
+    ) -> tuple[Tensor, ...]:
+        """The velocity under each caption, all in one pass through the network; 0 where latents are held.
+        With `leap`, the mean one over so much time."""
         several = len(captions)
         again = (several, 1, 1, 1, 1)
         levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
         canvas = None if self.canvas is None else self.canvas.repeat(again)
         guides = None if self.guides is None else self.guides.repeated(several)
         with autocast(self.model.device, self.model.dtype):
-            _, v = self.model.networks.velocity(z.repeat(again), levels, torch.cat(captions), canvas, guides)
+            told = torch.cat(captions), canvas, guides
+            lengths = None if leap is None else (levels < 1) * leap
+            _, v = self.model.networks.velocity(z.repeat(again), levels, *told, lengths)
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
@@ -381,10 +427,9 @@ class Diffusion:
         if bool(window.clean.all()):
             yield 0, start
             return
-        at, count = times(sampling.steps), 0
-        velocity = window.velocity(sampling)
+        at, count = [window.begin + (1 - window.begin) * time for time in times(sampling.steps)], 0
+        velocity = window.velocity(sampling, at)
         if window.begin > 0 and window.guides is not None:
-            at = [window.begin + (1 - window.begin) * time for time in at]
             entered = window.begin * window.guides.source + (1 - window.begin) * start
             start = torch.where(window.held, start, entered)
 
@@ -438,14 +483,15 @@ class Diffusion:
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
 DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
+LEAPING = Sampling(steps=LEAPS, guidance=1.0, solver="leaps")  # guidance is in the leaps
 
 
 def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
     """What the rest of the program needs to know of these networks."""
     height, width = config.size
-    return Spec(
-        name, "diffusion", ABILITIES, width, height, config.fps, config.window, sampling, config.words
-    )
+    native = (width, height, config.fps, config.window)
+    thorough = DEFAULT_SAMPLING if sampling.solver == LEAPING.solver else None
+    return Spec(name, "diffusion", ABILITIES, *native, sampling, config.words, thorough=thorough)
 
 
 def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:

@@ -21,7 +21,8 @@ class Spec:
 
     `abilities` are names in `kineograph.canvas.TASKS` and `GUIDES`. `width`, `height` (pixels) and `fps` are
     the native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
-    frames made at once: longer clips are rolled out.
+    frames made at once: longer clips are rolled out. `sampling` is the way to sample unless asked otherwise,
+    `thorough` another with more steps where the first takes a fixed number of few.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Spec:
     sampling: Sampling
     vocabulary: tuple[str, ...]
     weights_hash: str = ""
+    thorough: Sampling | None = None
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,13 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         networks = dict(values.pop("networks"))
         values["sampling"] = from_dict(Sampling, values["sampling"])
+        if values.get("thorough") is not None:
+            values["thorough"] = from_dict(Sampling, values["thorough"])
         values["abilities"] = frozenset(values["abilities"])
         values["vocabulary"] = tuple(values["vocabulary"])
         spec = Spec(**values, weights_hash=_hash(folder))
-        _check(spec.sampling)
+        for sampling in filter(None, (spec.sampling, spec.thorough)):
+            _check(sampling)
         return spec, networks
     except (OSError, ValueError, KeyError, TypeError, RequestError) as error:
         raise ModelError(

@@ -52,6 +52,12 @@ def _flow_stage() -> Stage:
     return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=28)
 
 
+def _leap_stage() -> Stage:
+    optim = OptimConfig(rate=1e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
+    train = TrainConfig(minutes=20, optim=optim, ema=0.99, seed=2, compile=True)
+    return Stage(32, train, canvas=6, guided=14)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that `kineo train` needs to make a diffusion model.
@@ -76,6 +82,7 @@ class Recipe:
     tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
     text_stage: Stage = field(default_factory=_text_stage)
     flow_stage: Stage = field(default_factory=_flow_stage)
+    leap_stage: Stage = field(default_factory=_leap_stage)
     decoder_stage: Stage = field(default_factory=_decoder_stage)
     sheets: float = 4.0
 
@@ -88,6 +95,7 @@ class Recipe:
             "tokenizer": self.tokenizer_stage,
             **text,
             "flow": self.flow_stage,
+            "leap": self.leap_stage,
             "decoder": self.decoder_stage,
         }
 
@@ -114,7 +122,8 @@ def playground_gpu() -> Recipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 12),
+        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 10),
+        leap_stage=_lasting(replace(cpu.leap_stage, batch=256, canvas=32, guided=112), 3),
         decoder_stage=_lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
@@ -130,6 +139,7 @@ def footage() -> Recipe:
         init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
         flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2), 10),
+        leap_stage=_lasting(cpu.leap_stage, 0),
         decoder_stage=_lasting(cpu.decoder_stage, 0),
     )
 

@@ -30,6 +30,7 @@ RECIPE = "recipe.json"
 CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
 BEGUN_WITH = ("preset", "data", "init", "init_hash", "clips", "latents", "seed", "tokenizer", "denoiser")
 PIXELS = ("tokenizer", "decoder")  # stages that learn pixels
+FLOWS = ("flow", "leap")  # stages that learn latents
 
 
 def named(preset: str) -> Recipe:
@@ -172,7 +173,7 @@ def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         for field, rows in (("canvas", stage.canvas), ("guided", stage.guided)):
             fits = 0 <= rows < stage.batch
             yield fits, f"{name}_stage.{field} must be from 0 to less than the batch, not {rows}."
-            yield rows == 0 or name == "flow", f"{name}_stage.{field} must be 0: only the flow has any."
+            yield rows == 0 or name in FLOWS, f"{name}_stage.{field} must be 0: only the flow has any."
         whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
         yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
         yield stage.crop == 0 or name in PIXELS, f"{name}_stage.crop must be 0: it learns no pixels."

@@ -2,7 +2,7 @@
 
 OUT/recipe.json  .lock               what it is a run of; held while one is at work
 OUT/clips  latents                   shards
-OUT/tokenizer  text  flow  decoder   checkpoints, logs, the loss as a curve
+OUT/tokenizer  text  flow  leap  decoder   checkpoints, logs, the loss as a curve
 OUT/sheets                           what the stages make, in pictures
 OUT/model                            what `kineograph.load` reads
 """
@@ -28,8 +28,16 @@ from kineograph.evaluation import cost, facts
 from kineograph.evaluation.facts import Facts
 from kineograph.lock import locked
 from kineograph.models import diffusion
-from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
+from kineograph.models.diffusion import (
+    DEFAULT_SAMPLING,
+    LEAPING,
+    DiffusionConfig,
+    DiffusionNetworks,
+    FlowObjective,
+)
+from kineograph.models.distillation import LeapObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
+from kineograph.sampling.settings import Sampling
 from kineograph.text.pretrain import AttributeObjective
 from kineograph.text.vocabulary import RESERVED, Vocabulary, split
 from kineograph.training import log, recipes
@@ -46,7 +54,14 @@ __all__ = ["Event", "Finished", "Learner", "Note", "Prepared", "Run", "Shown", "
 T = TypeVar("T")
 SHOWN_CLIPS, SHOWN_SAMPLES = 3, 4  # rows of a contact sheet
 SHOWN_LETTERS = 200  # of a caption
-CARD_FIGURES = {"tokenizer": "psnr", "text": "right", "flow": "loss", "decoder": "psnr"}  # shown as curves
+CAPTIONS = 20_000  # to learn what captions say from
+CARD_FIGURES = {
+    "tokenizer": "psnr",
+    "text": "right",
+    "flow": "loss",
+    "leap": "loss",
+    "decoder": "psnr",
+}  # shown as curves
 
 
 @dataclass
@@ -104,10 +119,13 @@ class Run:
         if "text" in self.recipe.stages:
             yield from self._train_text(networks)
         networks.tokenizer.requires_grad_(False)
-        yield from self._train_flow(networks, encoded, clips)
+        yield from self._train_flow("flow", networks, encoded, clips)
+        yield from self._train_flow("leap", networks, encoded, clips)
         yield from self._train_decoder(networks.tokenizer, clips)
         folder = self.out / "model"
-        diffusion.save(folder, networks, diffusion.spec_of(self.recipe.name, networks.config))
+        diffusion.save(
+            folder, networks, diffusion.spec_of(self.recipe.name, networks.config, self._sampling())
+        )
         if (known := self._facts()) is not None:
             facts.write(folder, known)
         yield Finished(folder, shorten(clips.captions[0], SHOWN_LETTERS, placeholder=""))
@@ -211,18 +229,30 @@ class Run:
     def _train_text(self, networks: DiffusionNetworks) -> Iterator[Event]:
         stage, vocabulary = self.recipe.text_stage, Vocabulary(networks.config.words)
         objective = AttributeObjective(networks.text, world.CLASSES)
-        data = world.CaptionBatches(vocabulary, networks.config.text_length, stage.batch)
+        count = min(CAPTIONS, stage.batch * stage.train.steps)
+        data = world.CaptionBatches(vocabulary, networks.config.text_length, stage.batch, count)
         yield from self._stage("text", objective, data, stage)
 
-    def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
-        stage, length = self.recipe.flow_stage, networks.config.text_length
+    def _sampling(self) -> Sampling:
+        """By leaps, if they were the last that was learnt of the flow."""
+        recipe = self.recipe
+        kept = recipe.flow_stage.train.rests and self.init and self.init.spec.sampling == LEAPING
+        return LEAPING if kept or not recipe.leap_stage.train.rests else DEFAULT_SAMPLING
+
+    def _train_flow(
+        self, name: str, networks: DiffusionNetworks, encoded: Shards, clips: Shards
+    ) -> Iterator[Event]:
+        """The flow, and then its leaps from noise to data."""
+        stage, length = self.recipe.stages[name], networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
         rows = stage.batch, stage.canvas, stage.guided
         data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
-        sheet = Samples(networks, spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES))
-        yield from self._stage("flow", learner, data, stage, sheet)
+        objective = FlowObjective(networks) if name == "flow" else LeapObjective(networks)
+        learner = Learner(moved, [objective], [networks.denoiser])
+        sampling = DEFAULT_SAMPLING if name == "flow" else LEAPING
+        sheet = Samples(networks, spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES), sampling)
+        yield from self._stage(name, learner, data, stage, sheet)
 
     def _stage(
         self, name: str, learner: Trainable, data: Data, stage: Stage, sheet: Sheet | None = None

@@ -17,6 +17,7 @@ from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_frames, to_signal
 from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim
 from kineograph.request import Request
+from kineograph.sampling.settings import Sampling
 from kineograph.video import Video
 
 COLUMNS = 8
@@ -58,13 +59,14 @@ class Samples:
 
     networks: DiffusionNetworks
     prompts: Sequence[str]
+    sampling: Sampling
 
     def __call__(self, average: nn.Module, path: Path) -> None:
         from kineograph.generation import generate_batch  # needs PyAV
 
         networks = copy.deepcopy(self.networks)
         networks.load_state_dict(average.state_dict(), strict=False)
-        model = Diffusion(networks, spec_of("training", networks.config))
+        model = Diffusion(networks, spec_of("training", networks.config, self.sampling))
         videos = generate_batch([Request(prompt, seed=n) for n, prompt in enumerate(self.prompts)], model)
         _save(videos, self.prompts, GENERATED, path)
 

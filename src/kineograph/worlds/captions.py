@@ -34,6 +34,7 @@ __all__ = [
     "caption_of_plate",
     "describe",
     "parse",
+    "sentence",
     "words",
 ]
 
@@ -102,6 +103,11 @@ def describe(scene: Scene, world: World = SMALL) -> Description:
 def canonical(scene: Scene, world: World = SMALL) -> str:
     """The one plain sentence that names everything: `a small red ball bounces over sand at sunset`."""
     return _write(describe(scene, world), lambda options: options[0], world)
+
+
+def sentence(description: Description, rng: random.Random, world: World = SMALL) -> str:
+    """One of the many sentences that say this and nothing else."""
+    return _write(description, rng.choice, world)
 
 
 def caption(

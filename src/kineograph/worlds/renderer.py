@@ -61,10 +61,15 @@ class Rendered:
     @property
     def edges(self) -> Tensor:
         """(N, T, H, W) bool: pixels whose right or lower neighbour belongs to something else."""
-        edges = torch.zeros_like(self.segmentation, dtype=torch.bool)
-        edges[..., :-1] |= self.segmentation.diff(dim=-1) != 0
-        edges[..., :-1, :] |= self.segmentation.diff(dim=-2) != 0
-        return edges
+        return outlines(self.segmentation)
+
+
+def outlines(segmentation: Tensor) -> Tensor:
+    """(..., H, W) bool: pixels whose right or lower neighbour has another number."""
+    edges = torch.zeros_like(segmentation, dtype=torch.bool)
+    edges[..., :-1] |= segmentation.diff(dim=-1) != 0
+    edges[..., :-1, :] |= segmentation.diff(dim=-2) != 0
+    return edges
 
 
 def _blend(pixels: Tensor, index: Tensor, cover: Tensor, color: Tensor) -> None:

@@ -1,0 +1,98 @@
+"""Few steps instead of many: the flow learns to leap, with guidance folded in.
+
+A leap from the time t to r takes the mean velocity u of the way between: z_r = z_t + (r - t) u(z_t, t, r)
+(MeanFlow, arXiv 2505.13447; shortcut models, arXiv 2410.12557). Here u is learnt from a teacher, the flow as
+it was, that goes the same way in small guided steps. Some leaps begin where own leaps have come to, so that
+going on from there is learnt too. One set of weights then does both, leaps and the flow.
+
+B clips, t latent frames; see `diffusion` for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kineograph.models.diffusion import LEAPS, DiffusionNetworks, Drawn, FlowObjective
+from kineograph.models.guides import Guides
+from kineograph.sampling.guidance import guided
+from kineograph.sampling.schedules import times
+from kineograph.sampling.solvers import multistep
+
+
+@dataclass(frozen=True)
+class LeapLoss:
+    """In `flow` of the steps the flow is learnt as before; `own` of the leaps begin where own leaps have come
+    to. The teacher goes the way of a leap in `small_steps`, under this much guidance."""
+
+    flow: float = 0.2
+    own: float = 0.5
+    small_steps: int = 4
+    guidance: float = 3.0
+
+
+class LeapObjective:
+    """Squared error between the velocity of a leap and the mean one of its teacher's way."""
+
+    def __init__(self, networks: DiffusionNetworks, config: LeapLoss | None = None) -> None:
+        self.networks = networks
+        self.config = config or LeapLoss()
+        self.flow = FlowObjective(networks)
+        self.teacher = deepcopy(networks).requires_grad_(False)
+
+    def parameters(self) -> list[tuple[str, nn.Parameter]]:
+        return self.flow.parameters()
+
+    def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """`batch` is as for the flow."""
+        if float(torch.rand((), generator=draw)) < self.config.flow:
+            loss, _ = self.flow.loss(batch, draw)
+            return loss, {"flow": loss.detach()}
+        drawn = self.flow.drawn(batch, draw)
+        number = torch.randint(0, LEAPS, (len(drawn.time), 1), generator=draw).to(drawn.time.device)
+        own = (torch.rand(len(drawn.time), 1, generator=draw) < self.config.own).to(drawn.time.device)
+        begin = torch.where(drawn.unknown, number / LEAPS, 1.0)
+        length = drawn.unknown / LEAPS
+        with torch.no_grad():
+            z = torch.where(_wide(own), self._leapt(drawn, number), drawn.at(begin))
+            aim = (self._taught(drawn, z, begin, length) - z) * LEAPS
+        _, velocity = self.networks.velocity(z, begin, *drawn.told(self.networks.text), length)
+        error = ((velocity - aim).square().mean(dim=(2, 3, 4)) * drawn.unknown).sum() / drawn.unknown.sum()
+        return error, {"leap": error.detach()}
+
+    def _leapt(self, drawn: Drawn, number: Tensor) -> Tensor:
+        """Where own leaps from noise have come to after `number` (B, 1) of them."""
+        told, length = drawn.told(self.networks.text), drawn.unknown / LEAPS
+        z = drawn.at(torch.where(drawn.unknown, 0.0, 1.0))
+        for done in range(LEAPS - 1):
+            begin = torch.where(drawn.unknown, done / LEAPS, 1.0)
+            _, velocity = self.networks.velocity(z, begin, *told, length)
+            z = torch.where(_wide(drawn.unknown & (number > done)), z + velocity / LEAPS, z)
+        return z
+
+    def _taught(self, drawn: Drawn, z: Tensor, begin: Tensor, length: Tensor) -> Tensor:
+        """Where the teacher comes to from z (B, t, C, h, w), at the times `begin` (B, t), after `length`."""
+        text = self.teacher.text
+        with_prompt, without = (drawn.told(text, prompted=prompted) for prompted in (True, False))
+
+        def slope(z: Tensor, share: float, told: tuple[Tensor, Tensor | None, Guides | None]) -> Tensor:
+            _, velocity = self.teacher.velocity(z, begin + share * length, *told)
+            return _wide(length) * velocity
+
+        push = guided(
+            lambda z, share: slope(z, share, with_prompt),
+            lambda z, share: (slope(z, share, with_prompt), slope(z, share, without)),
+            self.config.guidance,
+            (0.0, 1.0),
+        )
+        *_, arrived = multistep(push, z, times(self.config.small_steps))
+        return arrived
+
+
+def _wide(values: Tensor) -> Tensor:
+    """(B, t) to (B, t, 1, 1, 1)."""
+    return values[:, :, None, None, None]

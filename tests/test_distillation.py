@@ -1,0 +1,79 @@
+"""Leaps: a teacher's way in one step."""
+
+import pytest
+import torch
+from tiny_models import diffusion_networks, guides_of, shaken
+
+from kineograph.canvas import text_canvas
+from kineograph.generation import settings
+from kineograph.models.diffusion import LEAPING, LEAPS, Diffusion, spec_of
+from kineograph.models.distillation import LeapLoss, LeapObjective
+from kineograph.request import Request
+from kineograph.sampling.noise import Noise
+from kineograph.sampling.settings import Sampling
+
+
+def batch_of(networks):
+    latents = torch.randn(8, 4, 16, 2, 2, generator=torch.Generator().manual_seed(0))
+    caption = torch.tensor([[2, 3, 4, 0, 0, 0]] * 8)
+    return {"latents": latents, "caption": caption} | guides_of(latents[:4])
+
+
+def test_before_anything_is_learnt_a_leap_is_a_step_of_its_teacher():
+    """Without guidance, and with one step to the teacher, there is nothing to learn."""
+    networks = shaken(diffusion_networks())
+    torch.nn.init.zeros_(networks.denoiser.leap.weight)
+    plain = LeapObjective(networks, LeapLoss(flow=0.0, small_steps=1, guidance=1.0))
+    guided = LeapObjective(networks, LeapLoss(flow=0.0, small_steps=1, guidance=3.0))
+    for seed in range(3):
+        loss, figures = plain.loss(batch_of(networks), torch.Generator().manual_seed(seed))
+        assert loss.item() == pytest.approx(0, abs=1e-8)
+        assert set(figures) == {"leap"}
+        assert guided.loss(batch_of(networks), torch.Generator().manual_seed(seed))[0].item() > 1e-4
+
+
+def test_the_teacher_stays_as_it_was():
+    networks = shaken(diffusion_networks())
+    objective = LeapObjective(networks)
+    before = {name: value.clone() for name, value in objective.teacher.state_dict().items()}
+    optimizer = torch.optim.SGD([p for _, p in objective.parameters()], lr=0.1)
+    objective.loss(batch_of(networks), torch.Generator().manual_seed(0))[0].backward()
+    optimizer.step()
+    assert all(torch.equal(value, before[name]) for name, value in objective.teacher.state_dict().items())
+    assert not torch.equal(networks.denoiser.leave.weight, objective.teacher.denoiser.leave.weight)
+
+
+def test_leaps_that_are_learnt_lead_where_the_small_steps_do():
+    """From the same noise, four leaps come nearer to the teacher's clip than its own four steps."""
+    torch.manual_seed(0)
+    networks = shaken(diffusion_networks())
+    teacher = Diffusion(diffusion_networks(), spec_of("teacher", networks.config), torch.float32)
+    teacher.networks.load_state_dict(networks.state_dict())
+    objective = LeapObjective(networks, LeapLoss(flow=0.0, guidance=3.0))
+    batch = {k: v for k, v in batch_of(networks).items() if k in ("latents", "caption")}
+    optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=2e-3)
+    for step in range(150):
+        optimizer.zero_grad()
+        objective.loss(batch, torch.Generator().manual_seed(step))[0].backward()
+        optimizer.step()
+    pupil = Diffusion(networks, spec_of("pupil", networks.config, LEAPING), torch.float32)
+    fine = latents_of(teacher, Sampling(LEAPS * 4, 3.0, "multistep"))
+    coarse = latents_of(teacher, Sampling(LEAPS, 3.0, "euler"))
+    leapt = latents_of(pupil, LEAPING)
+    assert (leapt - fine).square().mean() < 0.8 * (coarse - fine).square().mean()
+
+
+def latents_of(model, sampling):
+    canvas = text_canvas("a red ball", frames=13, width=32, height=32, fps=8.0)
+    items = model.sample(model.condition([canvas] * 4), [Noise(seed) for seed in range(4)], sampling)
+    return next(item.values for item in items if hasattr(item, "values"))
+
+
+def test_other_numbers_of_steps_and_guidance_are_taken_the_long_way():
+    networks = diffusion_networks()
+    model = Diffusion(networks, spec_of("tiny", networks.config, LEAPING))
+    assert settings(Request("a"), model) == settings(Request("a", steps=LEAPS), model) == LEAPING
+    assert settings(Request("a", steps=9), model) == Sampling(9, 3.0, "multistep")
+    assert settings(Request("a", guidance=2.0), model) == Sampling(24, 2.0, "multistep")
+    thorough = Diffusion(networks, spec_of("tiny", networks.config))
+    assert settings(Request("a", steps=LEAPS), thorough) == Sampling(LEAPS, 3.0, "multistep")
