@@ -11,7 +11,7 @@ from benchmarks.timing import FULL, QUICK, Effort
 from kineograph import catalog
 from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.training.presets import Recipe, Stage, playground
 from kineograph.worlds.captions import words

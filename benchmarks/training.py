@@ -18,7 +18,7 @@ from benchmarks.report import Row
 from benchmarks.setup import Setup, networks_of
 from benchmarks.timing import Effort, best_device, flops_of, measure_one
 from kineograph.data.latents import encode_parts
-from kineograph.models.diffusion import DiffusionConfig, FlowObjective
+from kineograph.models.flow import DiffusionConfig, FlowObjective
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.training.loop import Trainer, TrainStep

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 import kineograph
 from kineograph import canvas as builders
@@ -15,8 +17,9 @@ from kineograph.evaluation.making import draw, fill, text_canvases
 from kineograph.evaluation.release import sheet_claim
 from kineograph.generation import generate_batch
 from kineograph.models.family import Model, Spec
+from kineograph.models.guides import draw_maps, untold
 from kineograph.provenance import mark
-from kineograph.video import Video
+from kineograph.video import Frames, Video
 from kineograph.worlds.scene import Scene, Thing
 
 COLUMNS = 6  # frames of each clip
@@ -33,18 +36,24 @@ PROMPTS = (
 CAPTION = "a large red ball moves right over grass by day"
 SCENE = Scene((Thing("ball", "red", "large", "right", 0.25, 0.6),), "grass", "day", seed=3)
 CHANGED = "a large blue box moves right over grass by day"
+ROBOT = Thing("robot", "red", "large", "right", 0.2, 0.6)
+LOOKS, PANS = "a large red robot over grass by day", "as the camera pans left"
+DRIVEN, CAR = Thing("car", "blue", "medium", "still", 0.5, 0.75), "a medium blue car over grass by day"
+ACTIONS = ("right",) * 8 + ("left",) * 8
 LATER = "a large red ball moves right over grass at night"
 
 
 def main() -> None:
-    """Write `images/playground.png`, a row of frames for each prompt, and `images/canvases.png`, two rows for
-    each canvas: what is known and what was made of it. The seed is 0."""
+    """Write `images/playground.png`, a row of frames for each prompt; `canvases.png`, two rows for each
+    canvas: what is known and what was made of it; and `guides.png`, two rows for each guide: what is told and
+    what was made. The seed is 0."""
     model = kineograph.load("playground")
     videos = generate_batch([kineograph.Request(prompt) for prompt in PROMPTS], model)
     claim = sheet_claim(model.spec)
     print(mark.save_sheet(videos, PROMPTS, COLUMNS, claim, IMAGES / "playground.png"))
-    labels, rows = zip(*filled(model), strict=True)
-    print(mark.save_sheet(rows, labels, COLUMNS, claim, IMAGES / "canvases.png"))
+    for name, pairs in (("canvases", filled(model)), ("guides", guided(model))):
+        labels, rows = zip(*pairs, strict=True)
+        print(mark.save_sheet(rows, labels, COLUMNS, claim, IMAGES / f"{name}.png"))
 
 
 def filled(model: Model) -> Iterator[tuple[str, Video]]:
@@ -70,9 +79,59 @@ def canvases(spec: Spec) -> Iterator[tuple[str, Canvas]]:
     yield "inpainting", builders.inpainting_canvas(CAPTION, clip, hole(clip, moves=False))
     yield "inpainting, a mask that moves", builders.inpainting_canvas(CAPTION, clip, hole(clip, moves=True))
     yield "outpainting", builders.outpainting_canvas(CAPTION, middle, width=spec.width, height=spec.height)
-    yield "edit, to a blue box", builders.edit_canvas(CHANGED, Source(clip.frames, 1.0, CAPTION), clip.fps)
+    source = Source(clip.frames)
+    yield "edit, to a blue box", builders.edit_canvas(CHANGED, source, clip.fps)
+    yield "edit, to neon", builders.edit_canvas(f"{CAPTION} in neon", source, clip.fps)
+    yield "removal", builders.edit_canvas("nothing", source, clip.fps, "removal")
+    plate = Video(draw([SCENE], spec, things=False).frames[0].numpy(), spec.fps)
+    yield "insertion", builders.edit_canvas(CAPTION, Source(plate.frames), clip.fps, "insertion")
     (blank,) = text_canvases([CAPTION], spec)
     yield "travel, to night", replace(blank, guides={"travel": ((LATER, len(clip) - 1.0),)})
+
+
+def guided(model: Model) -> Iterator[tuple[str, Video]]:
+    """Each guide as a picture, and the clip that the model makes with it."""
+    for name, shown, canvas in guides(model.spec):
+        yield f"{name}: told", Video(shown, canvas.fps)
+        yield f"{name}: made", Video(fill([canvas], model).frames[0], canvas.fps)
+
+
+def guides(spec: Spec) -> Iterator[tuple[str, Frames, Canvas]]:
+    """A guide of each kind, from the truth of a rendered clip."""
+    scene = replace(SCENE, things=(ROBOT,), camera="pan left")
+    truth = draw([scene], spec, truth=True)
+    frames, (plain, blank) = truth.frames[0].numpy(), text_canvases([LOOKS, f"{LOOKS} {PANS}"], spec)
+    nearness = (1 / truth.depth[0].float()).numpy()
+    outlines = truth.edges[0].numpy()
+    three = ((0, 0), (0, 3 - truth.tracks.shape[2]), (0, 0))
+    tracks, boxes = (np.pad(t[0].numpy(), three, constant_values=np.nan) for t in (truth.tracks, truth.boxes))
+    pose = np.pad(truth.joints[0].numpy(), (*three, (0, 0)), constant_values=np.nan)
+    for name, values in {"tracks": tracks, "boxes": boxes, "pose": pose}.items():
+        yield name, drawing(name, values, spec), builders.guided_canvas(plain, **{name: values})
+    for name, values in {"depth": nearness, "edges": outlines.astype(np.float32)}.items():
+        yield name, painted(values[..., None].repeat(3, -1)), builders.guided_canvas(plain, **{name: values})
+    yield "camera, which pans left", frames, builders.guided_canvas(blank, camera=truth.camera[0].numpy())
+    (car,) = text_canvases([CAR], spec)
+    played = draw([replace(SCENE, things=(DRIVEN,), actions=ACTIONS)], spec).frames[0].numpy()
+    told = ("none", *ACTIONS)
+    yield "actions, 8 times right, 8 times left", played, builders.guided_canvas(car, actions=told)
+    neon = draw([replace(SCENE, style="neon", ground="sand")], spec).frames[0].numpy()
+    clip = draw([SCENE], spec).frames[0].numpy()
+    edit = builders.edit_canvas("", Source(clip), spec.fps)
+    yield "style, of another clip", neon, builders.guided_canvas(edit, style=(neon,))
+
+
+def drawing(kind: str, values: NDArray[np.float32], spec: Spec) -> Frames:
+    """Paths, boxes or joints of up to three things, as a picture in as many colours."""
+    told = untold(1, (5, spec.height // 16, spec.width // 16), 1)
+    told[kind][:] = torch.from_numpy(values)
+    maps = draw_maps(told, (spec.height // 2, spec.width // 2))[0].numpy().repeat(2, -1).repeat(2, -2)
+    things = maps[:, 3:6] if kind == "boxes" else maps[:, 6:7].repeat(3, 1) if kind == "pose" else maps[:, :3]
+    return painted(np.moveaxis(things, 1, -1))
+
+
+def painted(values: NDArray[np.float32]) -> Frames:
+    return (np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def hole(clip: Video, moves: bool) -> builders.Mask:

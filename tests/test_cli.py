@@ -22,7 +22,8 @@ from kineograph.media.encode import save_image
 from kineograph.media.probe import probe
 from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, spec_of
+from kineograph.models.diffusion import spec_of
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.sampling.settings import Sampling
 

@@ -6,8 +6,9 @@ from tiny_models import diffusion_networks, guides_of, shaken
 
 from kineograph.canvas import text_canvas
 from kineograph.generation import settings
-from kineograph.models.diffusion import LEAPING, LEAPS, Diffusion, spec_of
+from kineograph.models.diffusion import LEAPING, Diffusion, spec_of
 from kineograph.models.distillation import LeapLoss, LeapObjective
+from kineograph.models.flow import LEAPS
 from kineograph.request import Request
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling

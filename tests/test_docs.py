@@ -14,6 +14,7 @@ from kineograph.cli import app
 from kineograph.evaluation.suite import SHEET_PROMPTS
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.captions import words
+from kineograph.worlds.world import FULL
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -40,7 +41,7 @@ def test_commands_parse_and_prompts_keep_to_the_world(command):
     tokens = shlex.split(command)[1:]
     _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if tokens[0] == "generate" and "prompt" in bound.arguments:
-        assert Vocabulary(tuple(words())).unknown(bound.arguments["prompt"]) == []
+        assert Vocabulary(words(FULL)).unknown(bound.arguments["prompt"]) == []
 
 
 def test_every_change_runs_the_first_commands_of_the_readme():
@@ -53,7 +54,7 @@ def test_every_change_runs_the_first_commands_of_the_readme():
 def test_the_prompts_of_the_pictures_keep_to_the_world():
     prompts = runpy.run_path(str(ROOT / "docs" / "make_images.py"))["PROMPTS"]
     for prompt in (*prompts, *SHEET_PROMPTS):
-        assert Vocabulary(tuple(words())).unknown(prompt) == [], prompt
+        assert Vocabulary(words(FULL)).unknown(prompt) == [], prompt
 
 
 @pytest.mark.parametrize("block", PYTHON)

@@ -17,25 +17,27 @@ from kineograph.canvas import TASKS as ALL_TASKS
 from kineograph.canvas import inpainting_canvas, interpolation_canvas, keyframes_canvas
 from kineograph.errors import ModelError
 from kineograph.evaluation import facts as training_facts
-from kineograph.evaluation.adherence import CELLS, captions_of, judge, of_ceiling, shares
+from kineograph.evaluation.adherence import CELLS, MOST_FULL, captions_of, judge, of_ceiling, shares
 from kineograph.evaluation.card import card
-from kineograph.evaluation.editing import OPTIONS
+from kineograph.evaluation.editing import EDITS
 from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
 from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness, seam_of
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
 from kineograph.evaluation.memorisation import memorisation, nearest
 from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
+from kineograph.evaluation.obedience import MEASURES
 from kineograph.evaluation.report import Report
 from kineograph.evaluation.suite import Progress, evaluate
 from kineograph.generation import generate_batch
 from kineograph.models import diffusion
 from kineograph.request import Request
 from kineograph.video import Video
-from kineograph.worlds.captions import describe, parse
+from kineograph.worlds.captions import canonical, describe, parse
 from kineograph.worlds.holdout import is_held_out, training_scenes
 from kineograph.worlds.renderer import render
 from kineograph.worlds.scene import Scene, Thing
+from kineograph.worlds.world import FULL, SMALL
 
 RED_BALL = Scene((Thing("ball", "red", "large", "right", 0.3, 0.6),), "grass", "day")
 
@@ -151,10 +153,23 @@ def test_share_of_the_ceiling():
 def test_scenes_of_a_cell(cell):
     scenes = cell.scenes(8)
     assert all(is_held_out(scene) == cell.held_out for scene in scenes)
-    assert all(len(scene.things) == cell.objects for scene in scenes)
+    assert all(cell.objects in (None, len(scene.things)) for scene in scenes)
     assert cell.scenes(3) == scenes[:3]
-    assert captions_of(scenes)[:3] == captions_of(scenes[:3])
-    assert [parse(text) for text in captions_of(scenes)] == [describe(scene) for scene in scenes]
+    captions = captions_of(scenes, cell.world)
+    assert captions[:3] == captions_of(scenes[:3], cell.world)
+    said = [replace(parse(text, cell.world), relation=None) for text in captions]
+    assert said == [describe(scene, cell.world) for scene in scenes]
+
+
+def test_cells_of_the_full_world_are_smaller_and_named_after_it():
+    assert [cell.name for cell in CELLS if cell.world == FULL] == [
+        "full world, one thing",
+        "full world, two things",
+        "full world, three things",
+        "full world, held-out combinations",
+    ]
+    assert {cell.clips(4) for cell in CELLS} == {4}
+    assert all(cell.clips(4096) == (4096 if cell.world == SMALL else MOST_FULL) for cell in CELLS)
 
 
 def test_detectors_tell_a_right_caption_from_a_wrong_one():
@@ -166,6 +181,11 @@ def test_detectors_tell_a_right_caption_from_a_wrong_one():
     assert all(judge([right], clip, 8.0)[0].values())
     found = judge([wrong], clip, 8.0)[0]
     assert [name for name, good in found.items() if not good] == ["color", "motion", "time", "all"]
+    snowy = replace(RED_BALL, weather="snowfall", style="cartoon", camera="pan left")
+    clip = render([snowy], size=64, truth=False).frames.numpy()
+    assert all(judge([canonical(snowy, FULL)], clip, 8.0, FULL)[0].values())
+    found = judge([canonical(RED_BALL, FULL)], clip, 8.0, FULL)[0]
+    assert [name for name, good in found.items() if not good] == ["weather", "style", "camera", "all"]
 
 
 # Making
@@ -336,9 +356,10 @@ def test_everything_is_measured(items, model, folder):
     assert all(found.model["all"].count == 4 for found in report.adherence)
     assert {found.task for found in report.filling} == set(TASKS)
     assert report.memorisation.training_clips == 6
-    assert report.fidelity.clips == 8
-    assert [found.attribute for found in report.editing] == list(OPTIONS)
+    assert report.fidelity.clips == 4 * sum(not cell.held_out for cell in CELLS)
+    assert [found.edit for found in report.editing] == [edit.name for edit in EDITS]
     assert all(found.copy.changed.value == 0 for found in report.editing)
+    assert {found.guide for found in report.control} == set(MEASURES)
     assert report.facts == training_facts.read(folder)
     values = json.loads(report.to_json(), parse_constant=pytest.fail)
     assert values["adherence"][0]["truth"]["all"]["count"] == 4
@@ -350,6 +371,7 @@ def test_without_facts_or_abilities_less_is_measured(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {"abilities": ["image"]}))
     *_, report = evaluate(diffusion.load(tmp_path), tmp_path, clips=4)
     assert (report.adherence, report.memorisation, report.tokenizer) == ((), None, None)
+    assert (report.editing, report.control, report.fidelity) == ((), (), None)
     assert [found.task for found in report.filling] == ["image"]
     assert report.filling[0].ceiling is None
     assert "Not known" in card(report)
@@ -368,6 +390,13 @@ def test_the_card_names_all_that_it_should(items):
         "kineo evaluate tiny",
         "![Clips of fixed prompts, a row each](sheet.png)",
         "ball purple",
+        "robot pink",
+        "up to three things",
+        "swings",
+        "snowfall",
+        "full world, three things (4 clips)",
+        "| style of a clip",
+        "| actions",
         "seed 90001",
     ):
         assert words.lower() in text.lower(), words

@@ -11,8 +11,8 @@ from torch import nn
 
 from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.diffusion import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.distillation import LeapObjective
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.guides import style_of, untold
 from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
 from kineograph.sampling.settings import Sampling

@@ -189,6 +189,11 @@ def outpainting_canvas(prompt: str, footage: Video, *, width: int, height: int) 
     return Canvas(frames, known, footage.fps, prompt, "outpainting")
 
 
+def guided_canvas(canvas: Canvas, **guides: Any) -> Canvas:
+    """The canvas with more guides, by the names in `GUIDES`; see `Canvas` for what each holds."""
+    return replace(canvas, guides={**canvas.guides, **guides})
+
+
 def edit_canvas(prompt: str, source: Source, fps: float, task: str = "edit") -> Canvas:
     """Nothing is known, but there is a clip to be changed; `task` is one of `CHANGES`."""
     length, height, width, _ = source.frames.shape

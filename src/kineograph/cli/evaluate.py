@@ -29,9 +29,10 @@ def evaluate(
     clips: int = 256,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Measure how a model follows prompts and fills canvases, if it repeats its training, and what it costs.
+    """Measure how a model follows prompts and guides, how it fills canvases and changes clips, if it repeats
+    its training, and what it costs.
 
-    256 clips take less than a quarter of an hour on two processor cores.
+    256 clips take about an hour on two processor cores.
 
     Examples:
 
@@ -46,7 +47,8 @@ def evaluate(
     report
         A folder for the model's card, all figures as JSON, a contact sheet and learning curves.
     clips
-        How many to make for each of the four kinds of scenes, 4 to 4096; more make narrower intervals.
+        How many to make for each kind of scenes, 4 to 4096; more make narrower intervals. Of the full world
+        there are 128 at most.
     json
         Print all figures as one JSON object instead of tables.
     """

@@ -13,8 +13,8 @@ from kineograph.evaluation.filling import TASKS as FILLED
 from kineograph.evaluation.report import Report, percent, table, tables
 from kineograph.models.family import Spec
 from kineograph.request import Request
-from kineograph.worlds.captions import VALUES
-from kineograph.worlds.holdout import HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION
+from kineograph.worlds import holdout
+from kineograph.worlds.world import FULL
 
 SHEET, CURVES = "sheet.png", "curves.png"
 
@@ -84,9 +84,9 @@ def _end(curve: Sequence[Sequence[float]], metric: str) -> str:
 def _limits(report: Report) -> str:
     lines = [
         "It knows only its world: "
-        + "; ".join(f"{name}: {', '.join(values)}" for name, values in VALUES.items())
+        + "; ".join(f"{name}: {', '.join(values)}" for name, values in FULL.values.items())
         + ".",
-        "It shows one or two things. It passes over words that are not in its vocabulary.",
+        f"It shows up to {FULL.most_things} things. It passes over words that are not in its vocabulary.",
         f"{report.spec.width}x{report.spec.height} pixels is the largest that it makes.",
         "How far clips drift that are longer than one window is not measured here.",
         *map(_weakest, report.adherence),
@@ -106,10 +106,6 @@ def _vocabulary(spec: Spec) -> str:
 
 
 def _reading(report: Report) -> str:
-    colors, motions = (
-        ", ".join(" ".join(pair) for pair in sorted(pairs))
-        for pairs in (HELD_OUT_KIND_COLOR, HELD_OUT_KIND_MOTION)
-    )
     known = "; ".join(f"{FILLED[task.task].known} ({task.task})" for task in report.filling)
     sampling = report.spec.sampling
     return f"""## Figures
@@ -121,7 +117,9 @@ In brackets stands the interval that holds the figure 95 times in 100.
 **Follows the prompt.** Each clip is made from a caption that names everything. Detectors read the clip.
 An attribute counts as right if it is right for every thing. `all` needs every attribute to be right.
 `truth` is what the detectors read from the rendered scene, `ceiling` from that scene's decoded latents.
-Held-out combinations, which no training clip shows: {colors}; {motions}.
+The small world has fewer kinds, colors and motions, clear weather, a plain style and a camera at rest.
+Held-out combinations, which no training clip shows:
+{_held_out()}.
 
 **Fills canvases.** Some pixels of a rendered clip are known, and the caption is given.
 Known are {known}.
@@ -130,9 +128,23 @@ those at the seam, within 4 pixels and one frame of known ones.
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
 
-**Changes an attribute.** A rendered clip of one thing, with its caption, is led to the caption of the same
-scene with one attribute changed. `as asked` is how often detectors read the new value, `all right` all that
-the caption names. The rest are the pixels that the change leaves as they were. `copy` is the clip as it was.
+**Changes a clip.** A rendered clip of one thing is given, and the caption of the same scene with one
+attribute changed. For `style of a clip` another clip of that style is given and no caption; for `removal`
+the prompt is `nothing`; for `insertion` the clip shows no thing, and the caption names one.
+`as asked` is how often detectors read the new value, no thing, or one thing of the right kind and color.
+`all right` is all that the caption names. PSNR is to the clip that the change leads to, over the pixels in
+which that differs from the given clip, and over the rest. `copy` is the given clip.
+Where an inserted thing goes is left open, so that its PSNR says little.
+
+**Follows guides.** Clips of the full world are made from captions that leave motion open, or how the camera
+moves, and from one guide, the rendered truth. `unguided` is made from the caption alone; `ceiling` as above.
+Detectors find the thing that looks most like each one that is asked for. Distances are in shares of the
+frame's width; a thing that is not seen is infinitely far away.
+Boxes overlap by their intersection over their union.
+There is no detector of depth: what is measured is how the silhouettes of all things overlap with those that
+the asked depth shows. Outlines are those of the things found; they are right within 2 pixels.
+Joints are those of the stride, of 24, that explains a robot best where it is found.
+Steps are displacements from frame to frame; what is not seen stands still.
 
 **Fréchet distance.** How far made clips, as a set, lie from rendered ones of other scenes, in the features of
 a network with random weights. Rendered clips are the floor; shuffled or held frames show that it rises.
@@ -141,6 +153,16 @@ It compares with no figure that another program prints.
 **Nearest training clip.** Distances of clips as five frames of 16x16 pixels, in levels of 0 to 255.
 A model that repeats its training has a ratio far below 1. Unseen clips are rendered from the same scenes.
 One clip in 100 is nearer than 99 in 100 unseen ones by chance."""
+
+
+def _held_out() -> str:
+    every = (
+        holdout.HELD_OUT_KIND_COLOR | holdout.HELD_OUT_FULL_KIND_COLOR,
+        holdout.HELD_OUT_KIND_MOTION | holdout.HELD_OUT_FULL_KIND_MOTION,
+        holdout.HELD_OUT_STYLE_TIME,
+        holdout.HELD_OUT_WEATHER_GROUND,
+    )
+    return ";\n".join(", ".join(" ".join(pair) for pair in sorted(pairs)) for pairs in every)
 
 
 def _again(report: Report) -> str:

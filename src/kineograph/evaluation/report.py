@@ -15,10 +15,24 @@ from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure
 from kineograph.evaluation.filling import Filling, Nearness
 from kineograph.evaluation.frechet import Fidelity
+from kineograph.evaluation.guiding import Control
 from kineograph.evaluation.memorisation import Memorisation
 from kineograph.models.family import Spec
 
-ATTRIBUTES = ("kind", "color", "size", "motion", "count", "ground", "time", "all")
+ATTRIBUTES = (
+    "kind",
+    "color",
+    "size",
+    "motion",
+    "count",
+    "relation",
+    "ground",
+    "time",
+    "weather",
+    "style",
+    "camera",
+    "all",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class Report:
     tokenizer: Nearness | None
     filling: tuple[Filling, ...]
     editing: tuple[Editing, ...]
+    control: tuple[Control, ...]
     fidelity: Fidelity | None
     memorisation: Memorisation | None
     facts: Facts | None
@@ -63,6 +78,13 @@ def percent(figure: Figure) -> str:
     return _written(figure, "{:.0f}%", "{:.0f}-{:.0f}", 100)
 
 
+def width(figure: Figure, pixels: int) -> str:
+    """A share of a frame's width, in a hundredth of it and, at so many pixels of width, in those."""
+    if math.isinf(figure.value):
+        return "unseen"
+    return f"{_written(figure, '{:.1f}%', '{:.1f}-{:.1f}', 100)}, {figure.value * pixels:.1f} px"
+
+
 def decibels(figure: Figure) -> str:
     return _written(figure, "{:.1f}", "{:.1f}-{:.1f}", 1)
 
@@ -87,6 +109,7 @@ def tables(report: Report) -> str:
         _tokenizer(report.tokenizer),
         _filling(report.filling),
         _editing(report.editing),
+        _control(report.control, report.spec.width),
         _fidelity(report.fidelity),
         _memorisation(report.memorisation),
         _cost(report),
@@ -154,18 +177,41 @@ def _editing(found: Sequence[Editing]) -> str:
     if not found:
         return ""
     rows = [row for one in found for row in _editing_rows(one)]
-    title = f"### Changes one attribute of a clip ({found[0].model.all.count} clips each)"
-    return f"{title}\n\n{table(('changed', 'by', 'as asked', 'all right', 'PSNR of the rest, dB'), rows)}"
+    title = f"### Changes a clip ({found[0].model.all.count} clips each)"
+    head = ("change", "by", "as asked", "all right", "PSNR of the change, dB", "of the rest")
+    return f"{title}\n\n{table(head, rows)}"
 
 
 def _editing_rows(found: Editing) -> list[list[str]]:
     ways = {"model": found.model, "copy": found.copy, "ceiling": found.ceiling}
-    first = {"model": found.attribute}
+    first = {"model": found.edit}
     return [
-        [first.get(way, ""), way, percent(of.changed), percent(of.all), decibels(of.kept)]
+        [first.get(way, ""), way, percent(of.changed), percent(of.all), decibels(of.new), decibels(of.kept)]
         for way, of in ways.items()
         if of is not None
     ]
+
+
+def _control(found: Sequence[Control], pixels: int) -> str:
+    if not found:
+        return ""
+    guides = [one.guide for one in found]
+    rows = [
+        [
+            one.guide if guides.index(one.guide) == number else "",
+            one.measure,
+            *(_measured(figure, one.unit, pixels) for figure in (one.model, one.unguided, one.ceiling)),
+        ]
+        for number, one in enumerate(found)
+    ]
+    title = f"### Follows guides ({found[0].model.count} clips each)"
+    return f"{title}\n\n{table(('guide', 'measure', 'model', 'unguided', 'ceiling'), rows)}"
+
+
+def _measured(figure: Figure | None, unit: str, pixels: int) -> str:
+    if figure is None:
+        return ""
+    return width(figure, pixels) if unit == "width" else (percent if unit == "share" else ratio)(figure)
 
 
 def _fidelity(found: Fidelity | None) -> str:

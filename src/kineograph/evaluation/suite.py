@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,24 +14,31 @@ import kineograph
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
-from kineograph.evaluation.editing import OPTIONS, Editing, edit_attribute
+from kineograph.evaluation.editing import EDITS, Edit, Editing, measure_edit
 from kineograph.evaluation.facts import Facts
-from kineograph.evaluation.filling import TASKS, Filling, fill_task, footage, reconstruction
+from kineograph.evaluation.filling import TASKS, Filling, Footage, fill_task, footage, reconstruction
 from kineograph.evaluation.frechet import COMPARED, Fidelity, fidelity
+from kineograph.evaluation.guiding import GROUNDS, Control, Ground, measure_control, ways_of
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
 from kineograph.evaluation.report import Report
-from kineograph.models.family import Model
+from kineograph.models.family import Model, Spec
 from kineograph.video import Video
 from kineograph.worlds.scene import Scene
+from kineograph.worlds.world import SMALL, World
 
 T = TypeVar("T")
 
 CLIPS = 256  # of each cell of the adherence
 MOST_FILLED = 64  # clips of each task of filling
-MOST_EDITED = 32  # clips of each attribute to change, each of which costs as much as two
+MOST_CHANGED = 32  # clips of each edit
+MOST_GUIDED = 32  # clips of each kind of guide
 BATCH = 16
+# How much work there is, in clips made.
 PER_RENDERED = 64  # rendering as many clips takes about as long as making one
+READ = 2  # to read one of the full world
+JUDGED = 3  # times that a clip is read: as made, rebuilt, and as it was or should be
+EDITED = 2  # to change a clip, beside reading it
 
 SHEET_PROMPTS = (
     "a small red ball bounces over sand at sunset",
@@ -62,8 +69,8 @@ def evaluate(
     Args:
         model: what to evaluate, at its own setting.
         folder: where its weights and, for the check of memorisation, its `training.json` lie.
-        clips: to make for each cell of the adherence; for each task of filling as many, but 64 at most,
-            and for each attribute to change 32 at most.
+        clips: to make for each cell of the adherence, but 128 at most of the full world; for each task of
+            filling 64 at most, and for each edit and each kind of guide 32 at most.
         batch: clips made at once; of no influence on the figures but for rounding.
 
     Raises:
@@ -72,42 +79,83 @@ def evaluate(
     return _measure(model, folder, training_facts.read(folder), clips, batch)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is measured of a model, `clips` of each cell; `learnt` clips of its training are drawn again."""
+
+    clips: int
+    learnt: int
+    cells: Sequence[Cell]
+    tasks: Sequence[str]
+    edits: Sequence[Edit]
+    grounds: Sequence[Ground]
+    abilities: frozenset[str]
+
+    @staticmethod
+    def of(spec: Spec, facts: Facts | None, clips: int) -> _Plan:
+        able, text = spec.abilities, "text" in spec.abilities
+        return _Plan(
+            clips=clips,
+            learnt=facts.clips if facts and text else 0,
+            cells=CELLS if text else (),
+            tasks=[name for name in TASKS if name in able],
+            edits=[edit for edit in EDITS if text and edit.needs <= able],
+            grounds=[ground for ground in GROUNDS if text and ways_of(ground, able)],
+            abilities=able,
+        )
+
+    @property
+    def seen(self) -> list[Cell]:
+        """The cells of what training shows."""
+        return [cell for cell in self.cells if not cell.held_out]
+
+    def scenes(self, seed: int) -> list[Scene]:
+        return [scene for cell in self.seen for scene in cell.scenes(cell.clips(self.clips), seed)]
+
+    @property
+    def filled(self) -> int:
+        return min(self.clips, MOST_FILLED)
+
+    @property
+    def changed(self) -> int:
+        return min(self.clips, MOST_CHANGED)
+
+    @property
+    def guided(self) -> int:
+        return min(self.clips, MOST_GUIDED)
+
+    @property
+    def total(self) -> float:
+        """The work, in clips made."""
+        rendered = self.learnt + COMPARED * sum(cell.clips(self.clips) for cell in self.seen)
+        return (
+            sum(cell.clips(self.clips) * _worth(cell.world) for cell in self.cells)
+            + len(self.tasks) * self.filled
+            + sum(self.changed * _worth(edit.world, EDITED) for edit in self.edits)
+            + sum(self.guided * ways_of(ground, self.abilities) * (1 + READ) for ground in self.grounds)
+            + rendered / PER_RENDERED
+        )
+
+
+def _worth(world: World, made: int = 1) -> int:
+    """How much work it is to make a clip of a world and to judge it."""
+    return made if world == SMALL else made + JUDGED * READ
+
+
 def _measure(
     model: Model, folder: Path, facts: Facts | None, clips: int, batch: int
 ) -> Iterator[Progress | Report]:
     started = time.monotonic()
-    tasks = [name for name in TASKS if name in model.spec.abilities]
-    cells = CELLS if "text" in model.spec.abilities else ()
-    filled, rendered = min(clips, MOST_FILLED), facts.clips if facts and cells else 0
-    seen = [cell for cell in cells if not cell.held_out]
-    shown = COMPARED * len(seen) * clips  # rendered to compare with
-    edited = tuple(OPTIONS) if "edit" in model.spec.abilities and cells else ()
-    changed = min(clips, MOST_EDITED)
-    drawn = (rendered + shown) / PER_RENDERED
-    watch = _Watch(len(cells) * clips + len(tasks) * filled + 2 * len(edited) * changed + drawn)
-
+    plan = _Plan.of(model.spec, facts, clips)
+    watch = _Watch(plan.total)
     price = cost(model, folder)
-    judged: dict[Cell, Judged] = {}
-    for cell in cells:
-        judged[cell] = yield from watch.over(cell.name, judge_cell(cell, clips, model, batch))
-    truth = footage(filled, model, batch)
-    filling: list[Filling] = []
-    for name in tasks:
-        filling.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
-    editing: list[Editing] = []
-    for name in edited:
-        work = edit_attribute(name, changed, model, batch)
-        editing.append((yield from watch.over(f"edit {name}", work, worth=2)))
-    likeness: Fidelity | None = None
-    if seen:
-        made = np.concatenate([points for cell in seen for points in judged[cell].made_features])
-        compared = fidelity(made, _scenes(seen, clips, SEED), _scenes(seen, clips, SEED + 1), model.spec)
-        likeness = yield from watch.over("fidelity", compared, worth=1 / PER_RENDERED)
-    memory: Memorisation | None = None
-    if rendered and facts:
-        points = training_points(facts.clips, facts.seed, model.spec)
-        training = yield from watch.over("memorisation", points, worth=1 / PER_RENDERED)
-        memory = _memorisation([judged[cell] for cell in seen], training)
+    judged = yield from _judged(plan, model, batch, watch)
+    truth = footage(plan.filled, model, batch)
+    filling = yield from _filling(plan, truth, model, batch, watch)
+    editing = yield from _editing(plan, model, batch, watch)
+    control = yield from _control(plan, model, batch, watch)
+    likeness = (yield from _fidelity(plan, judged, model.spec, watch)) if plan.seen else None
+    memory = (yield from _memory(plan, judged, facts, model.spec, watch)) if facts and plan.learnt else None
     yield Report(
         spec=model.spec,
         version=kineograph.__version__,
@@ -117,6 +165,7 @@ def _measure(
         tokenizer=reconstruction(truth),
         filling=tuple(filling),
         editing=tuple(editing),
+        control=tuple(control),
         fidelity=likeness,
         memorisation=memory,
         facts=facts,
@@ -124,8 +173,54 @@ def _measure(
     )
 
 
-def _scenes(cells: Sequence[Cell], count: int, seed: int) -> list[Scene]:
-    return [scene for cell in cells for scene in cell.scenes(count, seed)]
+# The parts: each tells how far it is and returns what it found
+
+Telling = Generator[Progress, None, T]
+
+
+def _judged(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[dict[Cell, Judged]]:
+    judged: dict[Cell, Judged] = {}
+    for cell in plan.cells:
+        work = judge_cell(cell, cell.clips(plan.clips), model, batch)
+        judged[cell] = yield from watch.over(cell.name, work, _worth(cell.world))
+    return judged
+
+
+def _filling(plan: _Plan, truth: Footage, model: Model, batch: int, watch: _Watch) -> Telling[list[Filling]]:
+    found: list[Filling] = []
+    for name in plan.tasks:
+        found.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
+    return found
+
+
+def _editing(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[list[Editing]]:
+    found: list[Editing] = []
+    for edit in plan.edits:
+        work = measure_edit(edit, plan.changed, model, batch)
+        found.append((yield from watch.over(f"edit: {edit.name}", work, _worth(edit.world, EDITED))))
+    return found
+
+
+def _control(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[list[Control]]:
+    found: list[Control] = []
+    for ground in plan.grounds:
+        work = measure_control(ground, plan.guided, model, batch)
+        found += yield from watch.over(f"guides: {ground.name}", work, 1 + READ)
+    return found
+
+
+def _fidelity(plan: _Plan, judged: Mapping[Cell, Judged], spec: Spec, watch: _Watch) -> Telling[Fidelity]:
+    made = np.concatenate([points for cell in plan.seen for points in judged[cell].made_features])
+    compared = fidelity(made, plan.scenes(SEED), plan.scenes(SEED + 1), spec)
+    return (yield from watch.over("fidelity", compared, 1 / PER_RENDERED))
+
+
+def _memory(
+    plan: _Plan, judged: Mapping[Cell, Judged], facts: Facts, spec: Spec, watch: _Watch
+) -> Telling[Memorisation]:
+    points = training_points(facts.clips, facts.seed, spec)
+    training = yield from watch.over("memorisation", points, 1 / PER_RENDERED)
+    return _memorisation([judged[cell] for cell in plan.seen], training)
 
 
 def _memorisation(judged: Sequence[Judged], training: Points) -> Memorisation:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kineograph.models.diffusion import LEAPS, DiffusionNetworks, Drawn, FlowObjective
+from kineograph.models.flow import LEAPS, DiffusionNetworks, Drawn, FlowObjective
 from kineograph.models.guides import Guides
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.schedules import times
@@ -26,12 +26,12 @@ from kineograph.sampling.solvers import multistep
 
 @dataclass(frozen=True)
 class LeapLoss:
-    """In `flow` of the steps the flow is learnt as before; `own` of the leaps begin where own leaps have come
-    to. The teacher goes the way of a leap in `small_steps`, under this much guidance."""
+    """In `flow` of the steps the flow is learnt as before, in `own` of the others leaps that begin where own
+    leaps have come to. The teacher goes the way of a leap in `small_steps`, under this much guidance."""
 
     flow: float = 0.2
     own: float = 0.5
-    small_steps: int = 4
+    small_steps: int = 3
     guidance: float = 3.0
 
 
@@ -54,11 +54,11 @@ class LeapObjective:
             return loss, {"flow": loss.detach()}
         drawn = self.flow.drawn(batch, draw)
         number = torch.randint(0, LEAPS, (len(drawn.time), 1), generator=draw).to(drawn.time.device)
-        own = (torch.rand(len(drawn.time), 1, generator=draw) < self.config.own).to(drawn.time.device)
+        own = float(torch.rand((), generator=draw)) < self.config.own
         begin = torch.where(drawn.unknown, number / LEAPS, 1.0)
         length = drawn.unknown / LEAPS
         with torch.no_grad():
-            z = torch.where(_wide(own), self._leapt(drawn, number), drawn.at(begin))
+            z = self._leapt(drawn, number) if own else drawn.at(begin)
             aim = (self._taught(drawn, z, begin, length) - z) * LEAPS
         _, velocity = self.networks.velocity(z, begin, *drawn.told(self.networks.text), length)
         error = ((velocity - aim).square().mean(dim=(2, 3, 4)) * drawn.unknown).sum() / drawn.unknown.sum()

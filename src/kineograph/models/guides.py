@@ -86,7 +86,7 @@ def style_of(latents: Tensor) -> Tensor:
 def fold_guides(told: Told) -> Guides:
     """Bring all that is told onto the latent grid."""
     source = told["source"]
-    maps = _maps(told, (source.shape[-2] * MAP_CELL, source.shape[-1] * MAP_CELL))
+    maps = draw_maps(told, (source.shape[-2] * MAP_CELL, source.shape[-1] * MAP_CELL))
     folded = rearrange(
         _from_groups_start(maps),
         "b (t r) c (h p) (w q) -> b t h w (r c p q)",
@@ -125,7 +125,7 @@ def _is_told(told: Told, kind: str) -> Tensor:
 # Maps
 
 
-def _maps(told: Told, size: tuple[int, int]) -> Tensor:
+def draw_maps(told: Told, size: tuple[int, int]) -> Tensor:
     """(B, T, len(MAPS), height, width) in [0, 1], 0 where nothing is told."""
     drawn = [
         _spots(told["tracks"], size),

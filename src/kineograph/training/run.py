@@ -28,14 +28,9 @@ from kineograph.evaluation import cost, facts
 from kineograph.evaluation.facts import Facts
 from kineograph.lock import locked
 from kineograph.models import diffusion
-from kineograph.models.diffusion import (
-    DEFAULT_SAMPLING,
-    LEAPING,
-    DiffusionConfig,
-    DiffusionNetworks,
-    FlowObjective,
-)
+from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING
 from kineograph.models.distillation import LeapObjective
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.sampling.settings import Sampling
 from kineograph.text.pretrain import AttributeObjective
@@ -248,10 +243,14 @@ class Run:
         rows = stage.batch, stage.canvas, stage.guided
         data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        objective = FlowObjective(networks) if name == "flow" else LeapObjective(networks)
-        learner = Learner(moved, [objective], [networks.denoiser])
-        sampling = DEFAULT_SAMPLING if name == "flow" else LEAPING
-        sheet = Samples(networks, spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES), sampling)
+        shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
+        if name == "flow":
+            learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
+            sheet = Samples(networks, shown, DEFAULT_SAMPLING)
+        else:
+            leaps = LeapObjective(networks)
+            learner = Learner(moved, [leaps], [networks.denoiser, leaps.teacher.denoiser])
+            sheet = Samples(networks, shown, LEAPING)
         yield from self._stage(name, learner, data, stage, sheet)
 
     def _stage(

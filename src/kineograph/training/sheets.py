@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import kineograph
-from kineograph.models.diffusion import Diffusion, DiffusionNetworks, spec_of
+from kineograph.models.diffusion import Diffusion, spec_of
+from kineograph.models.flow import DiffusionNetworks
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_frames, to_signal
 from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim

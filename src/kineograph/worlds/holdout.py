@@ -51,4 +51,5 @@ def _filtered(seed: int, objects: Objects, world: World, keep: Callable[[Scene],
     seeds = random.Random(seed)
     while True:
         scenes = sample_scenes(_BATCH, seeds.getrandbits(31), objects, world)
-        yield from (scene for scene in scenes if keep(scene))
+        # It takes two to collide, even where one thing is drawn.
+        yield from (one for one in scenes if keep(one) and objects in (None, len(one.things)))

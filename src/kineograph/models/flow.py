@@ -1,0 +1,205 @@
+"""The networks of the diffusion family, and the loss by which the flow is learnt.
+
+B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
+Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from kineograph.models.denoiser import Denoiser, DenoiserConfig
+from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
+from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
+from kineograph.models.tokenizer import SPACE_STRIDE, Tokenizer, TokenizerConfig, frames_of, to_signal
+from kineograph.text.encoder import TextConfig, TextEncoder
+from kineograph.text.vocabulary import Vocabulary
+
+LEAPS = 4  # from noise to data, where the flow has learnt to leap
+NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The three networks and what the model was trained on."""
+
+    words: tuple[str, ...]
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    text_length: int = 44
+    fps: float = 8.0
+
+    @property
+    def text(self) -> TextConfig:
+        return TextConfig(len(Vocabulary(self.words)), self.text_length, self.denoiser.text_width)
+
+    @property
+    def window(self) -> int:
+        return frames_of(self.denoiser.grid[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.denoiser.grid[1] * SPACE_STRIDE, self.denoiser.grid[2] * SPACE_STRIDE
+
+
+class DiffusionNetworks(nn.Module):
+    """What is trained and saved: tokenizer, caption encoder, denoiser."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = Tokenizer(config.tokenizer)
+        self.text = TextEncoder(config.text)
+        self.denoiser = Denoiser(config.denoiser)
+
+    def velocity(
+        self,
+        z: Tensor,
+        time: Tensor,
+        caption: Tensor,
+        canvas: Tensor | None = None,
+        guides: Guides | None = None,
+        leap: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The predicted clean latents and the velocity that leads there; `caption` is encoded text. With
+        `leap`, the mean velocity from `time` to so much later, and the point that it leads to in the end."""
+        clean = self.denoiser(z, time, caption, canvas, guides, leap).float()
+        return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
+
+
+# The loss
+
+
+@dataclass(frozen=True)
+class FlowLoss:
+    """Shares of the rows without guides: with one noise level, with independent ones; the rest has a clean
+    beginning. The first are plain text to video. Rows with guides and with a canvas come with the data;
+    of guided ones `begun` have a clean beginning, and `silent` are told nothing, of those with a canvas
+    `silent_canvas`.
+
+    `drop` of the captions are left out for guidance, and `drop_styled` where a style is told; times are
+    logit-normal around `location` (arXiv 2403.03206).
+    """
+
+    text: float = 0.75
+    independent: float = 0.12
+    begun: float = 0.4
+    silent: float = 0.1
+    silent_canvas: float = 0.6
+    drop: float = 0.1
+    drop_styled: float = 0.7
+    location: float = -0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A batch as the flow is shown it: clean latents and noise (B, t, C, h, w), times (B, t), 1 where nothing
+    is to be made, caption numbers (B, L), 0 where left out, and what the last rows have of canvas and guides.
+    """
+
+    clean: Tensor
+    noise: Tensor
+    time: Tensor
+    caption: Tensor
+    canvas: Tensor | None
+    guides: Guides | None
+
+    @property
+    def unknown(self) -> Tensor:
+        """(B, t) bool: what is to be made."""
+        return self.time < 1
+
+    def at(self, time: Tensor) -> Tensor:
+        """Latents on the way from noise to data at the times (B, t)."""
+        level = time[:, :, None, None, None]
+        return level * self.clean + (1 - level) * self.noise
+
+    def told(
+        self, text: TextEncoder, *, prompted: bool = True
+    ) -> tuple[Tensor, Tensor | None, Guides | None]:
+        """What the velocity depends on beside latents and times, with or without the captions."""
+        return text(self.caption * prompted), self.canvas, self.guides
+
+
+class FlowObjective:
+    """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
+
+    def __init__(self, networks: DiffusionNetworks, config: FlowLoss | None = None) -> None:
+        self.networks = networks
+        self.config = config or FlowLoss()
+
+    def parameters(self) -> list[tuple[str, nn.Parameter]]:
+        moved = [*self.networks.denoiser.named_parameters(), *self.networks.text.named_parameters()]
+        return [(name, parameter) for name, parameter in moved if parameter.requires_grad]
+
+    def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
+        about their clips as guides of every kind, and the last of these frames."""
+        drawn = self.drawn(batch, draw)
+        made, _ = self.networks.velocity(drawn.at(drawn.time), drawn.time, *drawn.told(self.networks.text))
+        error = (made - drawn.clean).square().mean(dim=(2, 3, 4))
+        weight = drawn.unknown / (1 - drawn.time).clamp(min=NEAREST) ** 2
+        loss = (weight * error).sum() / drawn.unknown.sum()
+        return loss, {"error": (error * drawn.unknown).sum().detach() / drawn.unknown.sum()}
+
+    def drawn(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> Drawn:
+        """What of a batch is known and told, and its noise."""
+        clean = batch["latents"].float()
+        told = self._told(batch, draw)
+        guided = 0 if told is None else len(told["source"])
+        time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), draw)
+        heard = self._heard(len(time), told, draw).to(clean.device)
+        noise = torch.randn(clean.shape, generator=draw).to(clean)
+        guides = None if told is None else fold_guides(told)
+        return Drawn(clean, noise, time.to(clean), batch["caption"] * heard, canvas, guides)
+
+    def _told(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> dict[str, Tensor] | None:
+        """What the guided rows are told; None where the data knows no guides."""
+        if KINDS[0] not in batch:
+            return None
+        truth = {kind: batch[kind] for kind in KINDS}
+        silent = torch.full((len(truth["source"]),), self.config.silent)
+        if "frames" in batch:
+            silent[-len(batch["frames"]) :] = self.config.silent_canvas
+        return draw_told(truth, silent, draw)
+
+    def _heard(self, rows: int, told: Mapping[str, Tensor] | None, draw: torch.Generator) -> Tensor:
+        """(B, 1): which captions are not left out."""
+        drop = torch.full((rows, 1), self.config.drop)
+        if told is not None:
+            styled = ~told["style"].isnan().all(dim=1).cpu()
+            drop[rows - len(styled) :][styled] = self.config.drop_styled
+        return torch.rand(rows, 1, generator=draw) >= drop
+
+    def _levels(
+        self, shape: torch.Size, guided: int, frames: Tensor | None, draw: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Times (B, t), 1 where clean, and the folded canvas of the last rows."""
+        rows, groups = shape
+        with_canvas = 0 if frames is None else len(frames)
+        plain = rows - max(guided, with_canvas)
+        text, independent = (round(share * plain) for share in (self.config.text, self.config.independent))
+        at = torch.arange(rows)[:, None]
+        together = (at < text) | (at >= text + independent)
+        begun = torch.where(
+            at < plain, at >= text + independent, torch.rand(rows, 1, generator=draw) < self.config.begun
+        )
+        time = torch.sigmoid(torch.randn(shape, generator=draw) + self.config.location)
+        time = torch.where(together, time[:, :1], time)
+        prefix = torch.randint(1, groups, (rows, 1), generator=draw) * begun
+        clean = torch.arange(groups) < prefix
+        if frames is None:
+            return self._cleaned(time, clean), None
+        known = draw_known(frames.shape[:4], draw)
+        clean[rows - with_canvas :] = clean_groups(known)
+        seen = partly_known(known, clean[rows - with_canvas :]).to(frames.device)
+        return self._cleaned(time, clean), fold_canvas(to_signal(frames), seen)
+
+    @staticmethod
+    def _cleaned(time: Tensor, clean: Tensor) -> Tensor:
+        return torch.where(clean, 1.0, time)
