@@ -15,6 +15,7 @@ from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.training.presets import Recipe, Stage, playground
 from kineograph.worlds.captions import words
+from kineograph.worlds.world import FULL as WORLD
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,21 @@ def quick(scratch: Path) -> Setup:
         tokenizer=TokenizerConfig(8, (16, 16, 16), (1, 1, 1), (1, 1, 1)),
         denoiser=DenoiserConfig(8, (2, 4, 4), text_width=16, width=48, hidden=256, depth=2, heads=2),
         tokenizer_stage=_eager(recipe.tokenizer_stage, batch=2, canvas=0),
-        flow_stage=_eager(recipe.flow_stage, batch=4, canvas=1),
+        flow_stage=_eager(recipe.flow_stage, batch=4, canvas=1, guided=2),
     )
     return Setup(tiny, untrained(tiny, scratch / "untrained"), QUICK)
 
 
-def _eager(stage: Stage, batch: int, canvas: int) -> Stage:
-    return replace(stage, batch=batch, canvas=canvas, train=replace(stage.train, compile=False))
+def _eager(stage: Stage, batch: int, canvas: int, guided: int = 0) -> Stage:
+    return replace(
+        stage, batch=batch, canvas=canvas, guided=guided, train=replace(stage.train, compile=False)
+    )
 
 
 def networks_of(recipe: Recipe) -> DiffusionNetworks:
     """The recipe's networks with random weights, always the same."""
     torch.manual_seed(0)
-    return DiffusionNetworks(DiffusionConfig(tuple(words()), recipe.tokenizer, recipe.denoiser))
+    return DiffusionNetworks(DiffusionConfig(tuple(words(WORLD)), recipe.tokenizer, recipe.denoiser))
 
 
 def untrained(recipe: Recipe, folder: Path) -> Path:
