@@ -17,8 +17,12 @@ STAGE = Stage("tokenizer", 1.0, 100, 8.0, "psnr", ((0.0, 10.0), (99.0, 20.0)))
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """A folder to work in, with a tiny model without training and facts of one that it never had."""
+    """A folder to work in, with a tiny model without training that fills few canvases, so that it is soon
+    measured, and facts of a training that it never had."""
     save_shaken(tmp_path / "tiny")
+    config = json.loads((tmp_path / "tiny" / "config.json").read_text())
+    few = json.dumps(config | {"abilities": ["image", "inpainting"]})
+    (tmp_path / "tiny" / "config.json").write_text(few)
     facts.write(tmp_path / "tiny", Facts("playground", 6, 20, 1, "a slow machine", (STAGE,)))
     monkeypatch.chdir(tmp_path)
     return tmp_path

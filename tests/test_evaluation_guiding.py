@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from tiny_models import save_shaken
+from tiny_models import diffusion_networks
 
 from kineograph.canvas import GUIDES
 from kineograph.evaluation.guiding import GROUNDS, captions_without, measure_control, ways_of
@@ -121,9 +121,9 @@ def test_what_is_not_seen_is_infinitely_far_and_stands_still(truths):
 
 
 @grounds
-def test_a_model_is_measured_with_and_without_guides(ground, tmp_path):
-    save_shaken(tmp_path)
-    model = diffusion.load(tmp_path)
+def test_a_model_is_measured_with_and_without_guides(ground):
+    networks = diffusion_networks()  # makes flat clips, which are soon read
+    model = diffusion.Diffusion(networks, diffusion.spec_of("tiny", networks.config, Sampling(1, 1.0)))
     work, done = measure_control(ground, 2, model, batch=2), []
     while True:
         try:

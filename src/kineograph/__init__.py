@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TrainingError,
         UserError,
     )
-    from kineograph.generation import generate, generate_batch, generate_video
+    from kineograph.generation import generate, generate_batch, generate_video, play
     from kineograph.models.family import Step
     from kineograph.provenance.mark import MadeVideo, save
     from kineograph.request import Keyframe, Request, Walk, Waypoint
@@ -55,6 +55,7 @@ __all__ = [
     "generate_video",
     "load",
     "names",
+    "play",
     "save",
 ]
 
@@ -78,6 +79,7 @@ _HOMES = {
     "generate": "generation",
     "generate_batch": "generation",
     "generate_video": "generation",
+    "play": "generation",
     "Step": "models.family",
     "MadeVideo": "provenance.mark",
     "save": "provenance.mark",

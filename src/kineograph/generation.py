@@ -5,7 +5,7 @@ What is yielded lies in memory and is unmarked; `kineograph.provenance.mark` is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from kineograph import catalog
 from kineograph.canvas import Canvas
+from kineograph.controls import ACTIONS, actions_of
 from kineograph.errors import AbilityError, RequestError
 from kineograph.fitting import canvas_of, task_of
 from kineograph.guiding import guides_for, guides_of
@@ -23,6 +24,8 @@ from kineograph.request import Request
 from kineograph.sampling.noise import Draws, Noise, NoiseBetween
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk, Video
+
+FEW_STEPS = 4  # for each frame of a world that is played
 
 
 def prepare(request: Request, model: Model) -> Canvas:
@@ -76,6 +79,53 @@ def generate_batch(requests: Sequence[Request], model: Model) -> list[Video]:
         Video(np.concatenate([chunk.frames for chunk in clip]), canvas.fps)
         for clip, canvas in zip(clips, canvases, strict=True)
     ]
+
+
+def play(request: Request, model: Model, actions: Iterable[str] | None = None) -> Iterator[Chunk]:
+    """Play a world: its first frame, then one for each action as soon as that comes. Refuses at the call.
+
+    The first frame is the request's image or, as `generate` would make it, that of a clip in which nobody
+    acts. What follows is made in few steps and without guidance, unless the request says otherwise.
+
+    The same request, model and actions play the same world again, on the same kind of machine bit for bit.
+    `generate` of a request with these actions shows the same scene from the same seed, but not the same
+    frames: it knows all actions of a window when it makes it.
+
+    Args:
+        request: a prompt or the first image, and a style if one is wanted; its length counts for nothing.
+        model: one that is able to "actions".
+        actions: names in `kineograph.controls.ACTIONS`, taken one by one; those of the request unless given.
+
+    Raises:
+        AbilityError, RequestError, MediaError: as `prepare`, or the request asks for more than can be played.
+        RequestError: there are no actions or, once it is taken, one that is none.
+    """
+    if actions is None and request.actions is None:
+        raise RequestError("There is nothing to play: give actions, such as 'right*8 jump'.")
+    chosen = actions_of(request.actions or "") if actions is None else actions
+    if more := (guides_of(request) - {"actions", "style"}) | ({task_of(request)} - {"text", "image"}):
+        raise RequestError(
+            f"A world to play begins with a prompt or its first image; leave out {', '.join(sorted(more))}."
+        )
+    begin = replace(request, frames=model.spec.window, seconds=None, actions="none")
+    return _played(prepare(begin, model), begin, model, _checked(chosen))
+
+
+def _played(canvas: Canvas, request: Request, model: Model, actions: Iterable[str]) -> Iterator[Chunk]:
+    if not canvas.past:
+        first = next(item for item in fill(canvas, request, model) if isinstance(item, Chunk))
+        canvas.frames[0], canvas.known[0] = first.frames[0], True
+    own = settings(request, model)
+    few = own if request.steps is not None else replace(own, steps=min(own.steps, FEW_STEPS))
+    quick = few if request.guidance is not None else replace(few, guidance=1.0)
+    yield from model.play(canvas, noise_of(request), quick, actions)
+
+
+def _checked(actions: Iterable[str]) -> Iterator[str]:
+    for action in actions:
+        if action not in ACTIONS:
+            raise RequestError(f"{action!r} is no action; there are: {', '.join(ACTIONS)}.")
+        yield action
 
 
 def noise_of(request: Request) -> Draws:

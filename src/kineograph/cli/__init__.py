@@ -19,6 +19,7 @@ from kineograph.cli import models, worlds
 from kineograph.cli.batch import batch
 from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
+from kineograph.cli.play import play
 from kineograph.cli.train import Terminated, train
 from kineograph.errors import KineographError
 
@@ -41,6 +42,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(generate)
+app.command(play)
 app.command(batch)
 app.command(evaluate)
 app.command(train)

@@ -219,7 +219,7 @@ def generate(
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     walks = to is not None or to_seed is not None
     if from_ is not None:
-        job = _recorded(from_, bool(fields) or walks or count != 1)
+        job = recorded_job(from_, bool(fields) or walks or count != 1)
         _make([job.request], job, out, json)
     elif walks:
         _make(_walk(Request(**fields), to, to_seed, count), None, out, json)
@@ -276,7 +276,7 @@ def _walk(first: Request, to: str | None, to_seed: int | None, count: int) -> li
     return [replace(first, walk=Walk(prompt, seed, number / (count - 1))) for number in range(count)]
 
 
-def _recorded(path: Path, more: bool) -> Job:
+def recorded_job(path: Path, more: bool) -> Job:
     """The job of a record, to which nothing `more` may be given."""
     from kineograph.provenance.claim import Job
 
@@ -327,10 +327,9 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
         paths = numbered(out, len(requests))
     model = catalog.load(first.model)
     canvas = prepare(first, model)
-    words = _passed_over(first)
-    _tell(canvas.notes, words, first.prompts)
-    if recorded and (recorded.version, recorded.weights_hash) != (__version__, model.spec.weights_hash):
-        say("warning: the package or the model has changed since this job; the clip may differ")
+    words = unheard(first)
+    tell(canvas.notes, words, first.prompts)
+    tell_changes(recorded, model)
     for request, path in zip(requests, paths, strict=True):
         job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
         guided = replace(canvas, guides=guides_for(request, canvas))
@@ -342,14 +341,20 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
             print(made.path, flush=True)
 
 
-def _passed_over(request: Request) -> PassedOver:
+def tell_changes(recorded: Job | None, model: Model) -> None:
+    """Warn if a job was recorded with other code or weights."""
+    if recorded and (recorded.version, recorded.weights_hash) != (__version__, model.spec.weights_hash):
+        say("warning: the package or the model has changed since this job; the clip may differ")
+
+
+def unheard(request: Request) -> PassedOver:
     from kineograph.text.vocabulary import passed_over
 
     about = catalog.describe(request.model)
     return passed_over(request.prompts, about.vocabulary, about.text_length)
 
 
-def _tell(notes: Iterable[str], words: PassedOver, prompts: Iterable[str]) -> None:
+def tell(notes: Iterable[str], words: PassedOver, prompts: Iterable[str]) -> None:
     from kineograph.text.vocabulary import split
 
     for note in notes:

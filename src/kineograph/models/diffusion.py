@@ -12,9 +12,8 @@ known; what precedes footage is made from its end to its beginning.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from kineograph.models.family import Spec, Step
 from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks
 from kineograph.models.folding import clean_groups, fold_canvas, partly_known
 from kineograph.models.guides import fold_guides
+from kineograph.models.playing import World, played
 from kineograph.models.precision import autocast, hold
 from kineograph.models.telling import Telling
 from kineograph.models.tokenizer import (
@@ -161,7 +161,7 @@ class Diffusion:
         self.dtype = dtype
         self.device = next(networks.parameters()).device
         self.vocabulary = Vocabulary(networks.config.words)
-        self.telling = Telling(spec, networks.config.denoiser, self._encoded_frames)
+        self.telling = Telling(spec, networks.config.denoiser, self.encoded)
 
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
         """Encode the prompts."""
@@ -188,13 +188,13 @@ class Diffusion:
         made: Tensor | None = None
         held: list[Latents] = []
         for number, span in enumerate(spans):
-            frames, known = self._frames(conditions.canvases, span.start)
+            frames, known = self.frames(conditions.canvases, span.start)
             if made is not None:
                 shared = slice(-CONTEXT, None) if backwards else slice(CONTEXT)
                 frames[:, shared], known[:, shared] = made, True
             window = _Window(self, conditions, span.start, frames, known)
-            noise = partial(self._drawn, noises, number)
-            for evaluated, state in self._solve(window, frames, noise, sampling):
+            start = torch.where(window.held, self._encode(frames, window.clean), self.drawn(noises, number))
+            for evaluated, state in self._solve(window, start, sampling):
                 values = state
                 if evaluated:
                     yield Step(done + evaluated, total)
@@ -216,13 +216,28 @@ class Diffusion:
         shown = frames[:, wanted, : latents.height, : latents.width]
         return [Chunk(np.ascontiguousarray(clip), span.first) for clip in shown]
 
+    def play(
+        self, canvas: Canvas, noise: Draws, sampling: Sampling, actions: Iterable[str]
+    ) -> Iterator[Chunk]:
+        """Go on from the canvas's beginning, a frame for each action as it comes."""
+        return played(World(self, canvas, noise, sampling), canvas, actions)
+
+    def filled(
+        self, conditions: Conditions, frames: Tensor, known: Tensor, start: Tensor, sampling: Sampling
+    ) -> Tensor:
+        """The latents (B, t, C, h, w) of a window of frames (B, T, 3, H, W), of which `known` (B, T, H, W)
+        are known, from `start`: the latents of groups that are known with all of their past, elsewhere noise.
+        """
+        *_, (_, values) = self._solve(_Window(self, conditions, 0, frames, known), start, sampling)
+        return values
+
     @staticmethod
     def _unknown(canvases: Sequence[Canvas], spans: Sequence[Span]) -> int:
         """How many windows add frames that are not wholly known."""
         added = [slice(span.first, span.last) for span in spans]
         return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
 
-    def _frames(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
+    def frames(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
         """Frames (B, T, 3, H, W) in [-1, 1] and mask (B, T, H, W) of a window."""
         padded = [self._padded(canvas, start) for canvas in canvases]
         frames, known = (
@@ -230,11 +245,9 @@ class Diffusion:
         )
         return to_signal(frames), known
 
-    def _solve(
-        self, window: _Window, frames: Tensor, noise: Callable[[str], Tensor], sampling: Sampling
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Yield (evaluations done, latents) after every step of one window; `noise` draws by name."""
-        start = torch.where(window.held, self._encode(frames, window.clean), noise("window"))
+    def _solve(self, window: _Window, start: Tensor, sampling: Sampling) -> Iterator[tuple[int, Tensor]]:
+        """Yield (evaluations done, latents) after every step of one window, from `start`: what is held, and
+        noise."""
         if bool(window.clean.all()):
             yield 0, start
             return
@@ -254,9 +267,10 @@ class Diffusion:
 
     def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
         """Latents of the window; only those of clean groups mean anything, and without any none is made."""
-        return self._encoded_frames(frames) if bool(clean.any()) else torch.zeros(1, device=self.device)
+        return self.encoded(frames) if bool(clean.any()) else torch.zeros(1, device=self.device)
 
-    def _encoded_frames(self, frames: Tensor) -> Tensor:
+    def encoded(self, frames: Tensor) -> Tensor:
+        """Latents (B, t, C, h, w) of frames (B, T, 3, H, W) in [-1, 1]."""
         with torch.inference_mode(), autocast(self.device, self.dtype):
             latents: Tensor = self.networks.tokenizer.encode(frames.to(self.device)).float()
         return latents
@@ -265,7 +279,8 @@ class Diffusion:
         with autocast(self.device, self.dtype):
             return self.networks.tokenizer.decode(values).float()
 
-    def _drawn(self, noises: Sequence[Draws], window: int, name: str) -> Tensor:
+    def drawn(self, noises: Sequence[Draws], window: int, name: str = "window") -> Tensor:
+        """The noise (B, t, C, h, w) of a window."""
         config = self.networks.config.denoiser
         groups, *grid = config.grid
         shape = (config.channels, *grid)

@@ -5,7 +5,7 @@ Shapes: N clips in the batch, T frames, H x W pixels; t latent frames of h x w c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,4 +65,12 @@ class Model(Protocol):
 
     def decode(self, latents: Any) -> list[Chunk]:
         """Turn one item of latents into the next chunk of frames, one `Chunk` for each clip."""
+        ...
+
+    def play(
+        self, canvas: Canvas, noise: Draws, sampling: Sampling, actions: Iterable[str]
+    ) -> Iterator[Chunk]:
+        """Go on from the canvas's beginning, whose frames come first, with a chunk of one frame for each
+        action (`kineograph.controls.ACTIONS`) as it comes. Asked only of models that are able to "actions".
+        """
         ...
