@@ -114,7 +114,7 @@ def test_only_what_is_given_is_written():
         {"boxes": ("0.1,0.2,0,0.3",)},
         {"boxes": ("0.1,0.2,0.3",)},
         {"camera": "0,9"},
-        {"camera": "-"},
+        {"camera": "free"},
         {"actions": "walk"},
         {"actions": "left*"},
         {"actions": "left*0"},

@@ -7,15 +7,14 @@ left to right. Numbers are fractions of the frame, from its upper left corner.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from kineograph.errors import RequestError
 
-Path = NDArray[np.float32]
+Point = tuple[float, ...]
 
 ACTIONS = ("none", "left", "right", "jump")
 THINGS = 3  # of how many things paths can tell
@@ -28,66 +27,65 @@ SUCH = {
     "boxes": "X,Y,W,H X,Y,W,H …, such as '0.1,0.4,0.2,0.2 0.7,0.4,0.2,0.2'",
     "camera": "SHIFT,ZOOM SHIFT,ZOOM …, such as '0,1 0.16,1'",
 }
-_VALUES = {"tracks": 2, "boxes": 4, "camera": 2}
+VALUES = {"tracks": 2, "boxes": 4, "camera": 2}  # of a point
+_POSE = f"The pose must be JSON, a list of poses of {JOINTS} points [x, y] each."
 
 
-def path_of(name: str, text: str) -> Path:
-    """The points (P, V) that `text` spells; `name` is one of `SUCH`. For one of several things, - is no path:
-    (0, V).
+def path_of(name: str, text: str) -> list[Point]:
+    """The points that `text` spells; `name` is one of `SUCH`. Of several things, one may be `free`: [].
 
     Raises:
         RequestError: it spells none.
     """
-    values = _VALUES[name]
     if not isinstance(text, str):
         raise RequestError(f"{name} must be {SUCH[name]}, not {text!r}.")
     words = text.split()
-    if words == ["-"] and name != "camera":
-        return np.empty((0, values), np.float32)
-    point = r"\s*,\s*".join([f"({_NUMBER})"] * values)
+    if words == ["free"] and name != "camera":
+        return []
+    point = r"\s*,\s*".join([f"({_NUMBER})"] * VALUES[name])
     matches = [re.fullmatch(point, word) for word in words]
     if not words or len(words) > MOST_POINTS or not all(matches):
         raise RequestError(f"{name} must be {SUCH[name]}, not {text[:80]!r}.")
-    points = np.array([[float(group) for group in match.groups()] for match in matches if match], np.float32)
+    points = [tuple(float(group) for group in match.groups()) for match in matches if match]
     _check_points(name, points)
     return points
 
 
-def _check_points(name: str, points: Path) -> None:
-    if not np.isfinite(points).all() or np.abs(points).max() > FARTHEST:
+def _check_points(name: str, points: Sequence[Point]) -> None:
+    if any(not abs(value) <= FARTHEST for point in points for value in point):
         raise RequestError(f"{name} must lie within {FARTHEST:g} frames of the clip; give fractions of it.")
-    if name == "boxes" and points[:, 2:].min() <= 0:
+    if name == "boxes" and min(min(point[2:]) for point in points) <= 0:
         raise RequestError("The boxes must have a width and a height above 0.")
-    if name == "camera" and not 0.25 <= points[:, 1].min() <= points[:, 1].max() <= 4:
+    if name == "camera" and not all(0.25 <= zoom <= 4 for _, zoom in points):
         raise RequestError("The zoom of the camera must be from 0.25 to 4; 1 is none.")
 
 
-def along(points: Path, frames: int) -> Path:
-    """The place on a path (P, ...) at each of so many frames: (frames, ...), NaN of an empty one."""
-    if not len(points):
-        return np.full((frames, *points.shape[1:]), np.nan, np.float32)
-    at = np.linspace(0, len(points) - 1, frames) if frames > 1 else np.zeros(1)
-    before = np.floor(at).astype(int)
-    share = (at - before).reshape(-1, *[1] * (points.ndim - 1))
-    after = np.minimum(before + 1, len(points) - 1)
-    return np.asarray(points[before] * (1 - share) + points[after] * share, np.float32)
-
-
-def poses_of(text: str) -> Path:
-    """Poses (P, JOINTS, 2), spread evenly over the clip, from JSON: a list of poses, each a list of [x, y].
+def poses_of(text: str) -> list[list[Point]]:
+    """Poses of JOINTS points, spread evenly over the clip, from JSON: a list of poses, each a list of [x, y].
 
     Raises:
         RequestError: it is not that.
     """
-    such = f"JSON, a list of poses of {JOINTS} points [x, y] each"
     try:
-        poses = np.array(json.loads(text), np.float32)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise RequestError(f"The pose must be {such}.") from error
-    if poses.ndim != 3 or poses.shape[1:] != (JOINTS, 2) or not 1 <= len(poses) <= MOST_POINTS:
-        raise RequestError(f"The pose must be {such}.")
-    _check_points("pose", poses)
-    return poses
+        poses = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(_POSE) from error
+    if not isinstance(poses, list) or not 1 <= len(poses) <= MOST_POINTS or not all(map(_is_pose, poses)):
+        raise RequestError(_POSE)
+    read: list[list[Point]] = [[(float(x), float(y)) for x, y in pose] for pose in poses]
+    for pose in read:
+        _check_points("pose", pose)
+    return read
+
+
+def _is_pose(pose: Any) -> bool:
+    return isinstance(pose, list) and len(pose) == JOINTS and all(map(_is_point, pose))
+
+
+def _is_point(point: Any) -> bool:
+    if not isinstance(point, list) or len(point) != 2:
+        return False
+    return all(type(value) in (int, float) and math.isfinite(value) for value in point)
 
 
 def actions_of(text: str) -> tuple[str, ...]:

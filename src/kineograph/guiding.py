@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineograph.canvas import Canvas
-from kineograph.controls import THINGS, actions_of, along, path_of, poses_of
+from kineograph.controls import JOINTS, THINGS, VALUES, actions_of, path_of, poses_of
 from kineograph.errors import MediaError, RequestError
 from kineograph.fitting import fit
 from kineograph.media.decode import reading
@@ -65,7 +65,7 @@ def _boxes(request: Request, canvas: Canvas) -> NDArray[np.float32]:
 
 def _paths(name: str, texts: Sequence[str], frames: int) -> NDArray[np.float32]:
     """(frames, THINGS, V), NaN for things without a path."""
-    paths = [along(path_of(name, text), frames) for text in texts]
+    paths = [along(_points(name, text), frames) for text in texts]
     beyond = [np.full_like(paths[0], np.nan)] * (THINGS - len(paths))
     return np.stack([*paths, *beyond], axis=1)
 
@@ -79,14 +79,31 @@ def _pose(request: Request, canvas: Canvas) -> NDArray[np.float32]:
         raise MediaError(f"{request.pose!r} can't be read: {error.strerror}.") from error
     if len(text) > LARGEST_POSE:
         raise RequestError(f"{request.pose!r} is too large for a pose; it may have {LARGEST_POSE} bytes.")
-    posed = along(poses_of(text.decode("utf-8", "replace")), len(canvas))[:, None]
+    poses = np.array(poses_of(text.decode("utf-8", "replace")), np.float32).reshape(-1, JOINTS, 2)
+    posed = along(poses, len(canvas))[:, None]
     nobody = np.full((len(canvas), THINGS - 1, *posed.shape[2:]), np.nan, np.float32)
     return np.concatenate([posed, nobody], axis=1)
 
 
 def _camera(request: Request, canvas: Canvas) -> NDArray[np.float32]:
     assert request.camera is not None
-    return along(path_of("camera", request.camera), len(canvas))
+    return along(_points("camera", request.camera), len(canvas))
+
+
+def _points(name: str, text: str) -> NDArray[np.float32]:
+    """The points (P, V) of a path, P = 0 where it is none."""
+    return np.array(path_of(name, text), np.float32).reshape(-1, VALUES[name])
+
+
+def along(points: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """The place on a path (P, ...) at each of so many frames: (frames, ...), NaN of an empty one."""
+    if not len(points):
+        return np.full((frames, *points.shape[1:]), np.nan, np.float32)
+    at = np.linspace(0, len(points) - 1, frames) if frames > 1 else np.zeros(1)
+    before = np.floor(at).astype(int)
+    share = (at - before).reshape(-1, *[1] * (points.ndim - 1))
+    after = np.minimum(before + 1, len(points) - 1)
+    return np.asarray(points[before] * (1 - share) + points[after] * share, np.float32)
 
 
 def _actions(request: Request, canvas: Canvas) -> tuple[str, ...]:

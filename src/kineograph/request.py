@@ -140,7 +140,7 @@ class Request:
         style: clips or pictures whose style is wanted; of several, what lies between. With a video and no
             other way to work on it, the video is brought to that style.
         tracks: the path of each thing, in the prompt's order, as points "x,y x,y" in fractions of the frame,
-            spread evenly over the clip; "-" for a thing that goes its own way.
+            spread evenly over the clip; "free" for a thing that goes its own way.
         boxes: the same for the boxes "x,y,w,h" of things.
         pose: a JSON file with poses of a robot: a list of lists of points [x, y].
         depth, edges: videos or pictures of how near things are (white is near) and of their outlines (white).

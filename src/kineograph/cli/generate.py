@@ -146,7 +146,7 @@ def generate(
         a --video alone, the footage is brought to that style.
     track
         The path of a thing, as points "X,Y X,Y" in fractions of the frame, spread evenly over the clip. The
-        first --track is of the first thing in the prompt, and so on; "-" lets one go its own way.
+        first --track is of the first thing in the prompt, and so on; "free" lets one go its own way.
     box
         The same for the box of a thing, "X,Y,W,H X,Y,W,H".
     pose

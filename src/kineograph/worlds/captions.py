@@ -219,7 +219,7 @@ def _write(description: Description, choose: Choose, world: World) -> str:
     if follows:
         parts["r"] = choose(spoken.relations[str(description.relation)])
         order = re.sub("0[^1]*&1", "0r1", order, count=1) + "".join(re.findall("0([^1&]+)&1", order))
-    parts |= {"&": "and", "n": choose(spoken.nothing)}
+    parts |= {"&": "and", "n": choose(spoken.nothing) if spoken.nothing else ""}
     return " ".join(parts[symbol] for symbol in order if parts[symbol])
 
 

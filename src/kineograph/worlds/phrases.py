@@ -84,7 +84,7 @@ class Language:
     readings: Mapping[str, str]
     joined: tuple[tuple[str, str], ...] = ()
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    nothing: tuple[str, ...] = ("",)
+    nothing: tuple[str, ...] = ()
 
 
 _FULL_PHRASES = {
