@@ -194,10 +194,10 @@ FIRST = {
     "pose": 3,
     "depth": 2,
     "edges": 2,
-    "camera": 2,
-    "actions": 6,
+    "camera": 4,
+    "actions": 30,  # few clips have any
     "source": 9,
-    "style": 4,
+    "style": 6,
 }
 ALSO = 0.08  # how often each other kind is told too
 THING = 0.8  # how often each thing is among those of which tracks and boxes tell
