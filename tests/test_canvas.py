@@ -40,6 +40,8 @@ def canvases(seed: int, frames: int, n: int) -> dict:
         "interpolation": interpolation_canvas("a", video, n + 1),
         "inpainting": inpainting_canvas("a", video, fill),
         "edit": edit_canvas("a", Source(video.frames, 0.5), 8.0),
+        "removal": edit_canvas("a", Source(video.frames), 8.0, "removal"),
+        "insertion": edit_canvas("a", Source(video.frames), 8.0, "insertion"),
         "outpainting": outpainting_canvas("a", video, width=24 + 2 * n, height=17),
     }
 
