@@ -90,7 +90,8 @@ def page(worlds: Sequence[Played], steps: Values, steps_a_frame: int | None) -> 
             for n, (name, figure) in enumerate(obeyed)
         ),
     ]
-    option = "" if steps_a_frame is None else f" --steps {steps_a_frame}"
+    option = f" --worlds {len(worlds)} --actions {len(worlds[0].waits)}"
+    option += "" if steps_a_frame is None else f" --steps {steps_a_frame}"
     return f"""# Played worlds
 
     python -m benchmarks.play{option} --report docs/play.md
