@@ -332,8 +332,9 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
     tell_changes(recorded, model)
     for request, path in zip(requests, paths, strict=True):
         job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
-        guided = replace(canvas, guides=guides_for(request, canvas))
-        made = _make_one(guided, job, model, path, words)
+        if request.walk:  # all else that guides is the same for all
+            canvas = replace(canvas, guides=guides_for(request, canvas))
+        made = _make_one(canvas, job, model, path, words)
         say(str(made))
         if json:
             print_json(asdict(made))

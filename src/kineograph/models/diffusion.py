@@ -123,9 +123,7 @@ class _Window:
         """Where the prompts lead at the times `at`, pushed by guidance; leaps have that in them."""
         if sampling.solver == "leaps":
             lengths = {now: then - now for now, then in pairwise(at)}
-            return lambda z, time: mixed(
-                self.weights, self._slopes(z, time, *self.captions, leap=lengths[time])
-            )
+            return lambda z, time: self._prompted(z, time, lengths[time])
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
 
     def _prompted(self, z: Tensor, time: float, leap: float | None = None) -> Tensor:
