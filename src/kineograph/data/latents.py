@@ -103,13 +103,19 @@ class FlowBatches:
 
     def _truth(self, rows: Tensor, step: int) -> dict[str, Tensor]:
         """Guides of every kind for these clips: the latents of the partner, which has a `source` only where
-        there is one, and the style of another clip that looks alike."""
+        there is one, and the style of another clip that looks alike, where the source doesn't tell as much.
+        """
         known = {name: self._all[name][rows] for name in truth.FIELDS}
-        partner = known["partner"].long()
-        source = self._all["latents"][rows + partner].float()
-        alone = (partner == 0)[:, None, None, None, None]
+        partners = rows + known["partner"].long()
+        source = self._all["latents"][partners].float()
+        alone = partners == rows
         draw = Noise(self.seed).generator("style", step)
         alike = [self._alike[int(manner)] for manner in known["manner"]]
         others = torch.stack([same[torch.randint(len(same), (), generator=draw)] for same in alike])
         style = style_of(self._all["latents"][others])
-        return {**truth.unpack(known), "source": source.masked_fill(alone, torch.nan), "style": style}
+        plain = ~alone & (self._all["manner"][partners] == known["manner"])
+        return {
+            **truth.unpack(known),
+            "source": source.masked_fill(alone[:, None, None, None, None], torch.nan),
+            "style": style.masked_fill(plain[:, None], torch.nan),
+        }

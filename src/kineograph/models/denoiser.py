@@ -161,15 +161,21 @@ class Denoiser(nn.Module):
         """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""
         known = z.new_zeros(*z.shape[:2], self.config.canvas_width, *z.shape[3:])
         if canvas is not None:
-            seen = rearrange(self.enter_canvas(canvas), "b t h w c -> b t c h w").to(z.dtype)
+            seen = rearrange(_read_by(self.enter_canvas, canvas), "b t h w c -> b t c h w").to(z.dtype)
             known = torch.cat([known[: len(z) - len(canvas)], seen])
         return _in_patches(torch.cat([z, known], dim=2))
 
     def _guided(self, guides: Guides) -> Tensor:
         """What the tokens are told by pictures that guide: (B', t, n, D)."""
-        maps = rearrange(self.enter_maps(guides.maps), "b t h w c -> b t c h w")
-        told: Tensor = self.enter_guides(_in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2)))
-        return told
+        maps = rearrange(_read_by(self.enter_maps, guides.maps), "b t h w c -> b t c h w")
+        return _read_by(
+            self.enter_guides, _in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2))
+        )
+
+
+def _read_by(layer: nn.Linear, values: Tensor) -> Tensor:
+    """What a layer makes of large values, in the precision that they come in."""
+    return F.linear(values, layer.weight.to(values.dtype))
 
 
 def _in_patches(cells: Tensor) -> Tensor:

@@ -82,8 +82,9 @@ class FlowLoss:
     of guided ones `begun` have a clean beginning, and `silent` are told nothing, of those with a canvas
     `silent_canvas`.
 
-    `drop` of the captions are left out for guidance, and `drop_styled` where a style is told; times are
-    logit-normal around `location` (arXiv 2403.03206).
+    `drop` of the captions are left out for guidance, `drop_guided` in rows that may have guides, so that
+    those are listened to, and `drop_styled` where a style is told; times are logit-normal around `location`
+    (arXiv 2403.03206).
     """
 
     text: float = 0.75
@@ -92,6 +93,7 @@ class FlowLoss:
     silent: float = 0.1
     silent_canvas: float = 0.6
     drop: float = 0.1
+    drop_guided: float = 0.25
     drop_styled: float = 0.7
     location: float = -0.4
 
@@ -173,6 +175,7 @@ class FlowObjective:
         drop = torch.full((rows, 1), self.config.drop)
         if told is not None:
             styled = ~told["style"].isnan().all(dim=1).cpu()
+            drop[rows - len(styled) :] = self.config.drop_guided
             drop[rows - len(styled) :][styled] = self.config.drop_styled
         return torch.rand(rows, 1, generator=draw) >= drop
 
@@ -198,7 +201,7 @@ class FlowObjective:
         known = draw_known(frames.shape[:4], draw)
         clean[rows - with_canvas :] = clean_groups(known)
         seen = partly_known(known, clean[rows - with_canvas :]).to(frames.device)
-        return self._cleaned(time, clean), fold_canvas(to_signal(frames), seen)
+        return self._cleaned(time, clean), fold_canvas(to_signal(frames).bfloat16(), seen)
 
     @staticmethod
     def _cleaned(time: Tensor, clean: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -63,7 +63,7 @@ class Guides(NamedTuple):
 
 def signals_of(channels: int) -> int:
     """How many numbers a latent frame is told beside pictures."""
-    return TIME_STRIDE * (len(ACTIONS) + 2) + 2 * channels + len(KINDS)
+    return TIME_STRIDE * (len(ACTIONS) + 3) + 2 * channels + len(KINDS)
 
 
 def untold(clips: int, grid: tuple[int, int, int], channels: int) -> dict[str, Tensor]:
@@ -85,16 +85,27 @@ def style_of(latents: Tensor) -> Tensor:
 
 def fold_guides(told: Told) -> Guides:
     """Bring all that is told onto the latent grid."""
-    source = told["source"]
-    maps = draw_maps(told, (source.shape[-2] * MAP_CELL, source.shape[-1] * MAP_CELL))
-    folded = rearrange(
-        _from_groups_start(maps),
-        "b (t r) c (h p) (w q) -> b t h w (r c p q)",
-        r=TIME_STRIDE,
-        p=MAP_CELL,
-        q=MAP_CELL,
-    )
-    return Guides(folded, source.nan_to_num(), _signals(told))
+    return Guides(_maps(told).flatten(4), told["source"].nan_to_num(), _signals(told))
+
+
+def _maps(told: Told) -> Tensor:
+    """The drawn maps by latent cell (B, t, h, w, 4, len(MAPS), p, p), in the precision that is enough for
+    them. Few clips are told more than a kind or two, so only what is told is drawn."""
+    clips, groups, _, height, width = told["source"].shape
+    shape = (clips, groups, height, width, TIME_STRIDE, len(MAPS), MAP_CELL, MAP_CELL)
+    maps = told["source"].new_zeros(shape, dtype=torch.bfloat16)
+    for kind, (place, draw) in DRAWN.items():
+        rows = ~told[kind].flatten(1).isnan().all(dim=1)
+        if bool(rows.any()):
+            drawn = draw(told[kind][rows], (height * MAP_CELL, width * MAP_CELL)).nan_to_num()
+            maps[rows, ..., place, :, :] = rearrange(
+                _from_groups_start(drawn.to(maps.dtype)),
+                "b (t r) c (h p) (w q) -> b t h w r c p q",
+                r=TIME_STRIDE,
+                p=MAP_CELL,
+                q=MAP_CELL,
+            )
+    return maps
 
 
 def _from_groups_start(values: Tensor) -> Tensor:
@@ -105,10 +116,17 @@ def _from_groups_start(values: Tensor) -> Tensor:
 def _signals(told: Told) -> Tensor:
     groups = told["source"].shape[1]
     shift, zoom = told["camera"].unbind(-1)
-    moves = torch.cat([told["actions"], shift[..., None], zoom[..., None].log()], dim=-1).nan_to_num()
-    frames = rearrange(_from_groups_start(moves), "b (t r) v -> b t (r v)", r=TIME_STRIDE)
+    moves = [told["actions"], _carried(told["actions"]), shift[..., None], zoom[..., None].log()]
+    frames = _from_groups_start(torch.cat(moves, dim=-1).nan_to_num())
+    in_groups = rearrange(frames, "b (t r) v -> b t (r v)", r=TIME_STRIDE)
     style = told["style"].nan_to_num()[:, None].expand(-1, groups, -1)
-    return torch.cat([frames, style, *(_is_told(told, kind)[..., None] for kind in KINDS)], dim=-1)
+    return torch.cat([in_groups, style, *(_is_told(told, kind)[..., None] for kind in KINDS)], dim=-1)
+
+
+def _carried(actions: Tensor) -> Tensor:
+    """(B, T, 1): how far to the right the actions so far lead, in the steps of a whole window."""
+    left, right = (actions.nan_to_num()[..., [ACTIONS.index(way)]] for way in ("left", "right"))
+    return (right - left).cumsum(dim=1) / actions.shape[1]
 
 
 def _is_told(told: Told, kind: str) -> Tensor:
@@ -123,18 +141,6 @@ def _is_told(told: Told, kind: str) -> Tensor:
 
 
 # Maps
-
-
-def draw_maps(told: Told, size: tuple[int, int]) -> Tensor:
-    """(B, T, len(MAPS), height, width) in [0, 1], 0 where nothing is told."""
-    drawn = [
-        _spots(told["tracks"], size),
-        _filled(told["boxes"], size),
-        _skeletons(told["pose"], size)[:, :, None],
-        told["depth"][:, :, None],
-        told["edges"][:, :, None],
-    ]
-    return torch.cat([part.nan_to_num() for part in drawn], dim=2)
 
 
 def _spots(tracks: Tensor, size: tuple[int, int]) -> Tensor:
@@ -161,15 +167,7 @@ def _overlap(start: Tensor, stop: Tensor, side: int) -> Tensor:
 
 
 def _skeletons(pose: Tensor, size: tuple[int, int]) -> Tensor:
-    """The bones of all robots of a clip (B, T, K, J, 2), drawn soft: (B, T, height, width)."""
-    lines = pose.new_zeros(*pose.shape[:2], *size)
-    posed = ~pose.flatten(1).isnan().all(dim=1)
-    if bool(posed.any()):
-        lines[posed] = _bones(pose[posed], size)
-    return lines
-
-
-def _bones(pose: Tensor, size: tuple[int, int]) -> Tensor:
+    """The bones of all robots of a clip (B, T, K, J, 2), drawn soft: (B, T, 1, height, width)."""
     height, width = size
     ends = torch.unflatten(pose * pose.new_tensor([width, height]), 2, (pose.shape[2],))
     start, stop = (ends[..., [bone[i] for bone in BONES], None, None, :] for i in (0, 1))
@@ -178,12 +176,23 @@ def _bones(pose: Tensor, size: tuple[int, int]) -> Tensor:
     along = ((place - start) * way).sum(-1) / way.square().sum(-1).clamp(min=1e-6)
     away = place - start - along.clamp(0, 1)[..., None] * way
     drawn = (-away.square().sum(-1) / (2 * BONE**2)).exp().nan_to_num()
-    return drawn.amax(dim=(2, 3))
+    return drawn.amax(dim=(2, 3))[:, :, None]
 
 
 def _middles(side: int, like: Tensor) -> Tensor:
     return torch.arange(side, device=like.device) + 0.5
 
+
+Drawing = Callable[[Tensor, tuple[int, int]], Tensor]
+
+# Where each kind stands among MAPS, and how it is drawn: (B, T, how many, height, width) in [0, 1].
+DRAWN: Mapping[str, tuple[slice, Drawing]] = {
+    "tracks": (slice(0, 3), _spots),
+    "boxes": (slice(3, 6), _filled),
+    "pose": (slice(6, 7), _skeletons),
+    "depth": (slice(7, 8), lambda near, size: near[:, :, None]),
+    "edges": (slice(8, 9), lambda lines, size: lines[:, :, None]),
+}
 
 # Guides to train on
 
@@ -197,7 +206,7 @@ FIRST = {
     "camera": 4,
     "actions": 30,  # few clips have any
     "source": 9,
-    "style": 6,
+    "style": 10,
 }
 ALSO = 0.08  # how often each other kind is told too
 THING = 0.8  # how often each thing is among those of which tracks and boxes tell
