@@ -50,7 +50,19 @@ def test_a_report_is_written_and_printed(here, capsys):
     assert claim.get("seed") is None
 
 
+def test_another_number_of_steps_is_measured_at_that_setting(capsys):
+    def measured(*options):
+        assert kineo("evaluate", "tiny", "--clips", 4, "--json", *options) == 0
+        return json.loads(capsys.readouterr().out)
+
+    own, other = measured(), measured("--steps", 2)
+    assert other["spec"]["sampling"]["steps"] == 2
+    assert other["cost"]["evaluations"] < own["cost"]["evaluations"]
+    assert other["spec"]["sampling"]["guidance"] == own["spec"]["sampling"]["guidance"]
+
+
 REFUSED = {
+    "no step": ["tiny", "--steps", 0],
     "too few clips": ["tiny", "--clips", 2],
     "too many clips": ["tiny", "--clips", 5000],
     "half a clip": ["tiny", "--clips", 4.5],

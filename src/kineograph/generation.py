@@ -155,16 +155,8 @@ def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
 
 
 def settings(request: Request, model: Model) -> Sampling:
-    """The model's own way of sampling with what the request says put over it. A way of few steps is taken as
-    it is, with that number of steps, or not at all."""
-    own = model.spec.sampling
-    if model.spec.thorough and (request.guidance is not None or request.steps not in (None, own.steps)):
-        own = model.spec.thorough
-    return replace(
-        own,
-        steps=own.steps if request.steps is None else request.steps,
-        guidance=own.guidance if request.guidance is None else request.guidance,
-    )
+    """The model's own way of sampling with what the request says put over it."""
+    return model.spec.setting(request.steps, request.guidance)
 
 
 def _fill(

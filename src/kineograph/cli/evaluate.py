@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kineograph.evaluation.suite import Progress
 
 LEAST, MOST = 4, 4096  # clips of a cell
+MOST_STEPS = 1000
 LINES = 20  # of progress in all
 
 
@@ -27,6 +28,7 @@ def evaluate(
     *,
     report: Path | None = None,
     clips: int = 256,
+    steps: int | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Measure how a model follows prompts and guides, how it fills canvases and changes clips, if it repeats
@@ -40,6 +42,8 @@ def evaluate(
 
         kineo evaluate playground --clips 16 --report report
 
+        kineo evaluate playground --clips 32 --steps 8
+
     Parameters
     ----------
     name
@@ -49,6 +53,8 @@ def evaluate(
     clips
         How many to make for each kind of scenes, 4 to 4096; more make narrower intervals. Of the full world
         there are 128 at most.
+    steps
+        Measure it with another number of steps than its own.
     json
         Print all figures as one JSON object instead of tables.
     """
@@ -59,7 +65,11 @@ def evaluate(
 
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        raise RequestError(f"steps must be a whole number from 1 to {MOST_STEPS}, not {steps}.")
     model = catalog.load(name)
+    if steps is not None:
+        model = model.at(model.spec.setting(steps))
     measuring = measure(model, catalog.folder_of(name), clips)
     if report is not None:
         release.open_folder(report)

@@ -110,7 +110,7 @@ def _reading(report: Report) -> str:
     sampling = report.spec.sampling
     return f"""## Figures
 
-All were measured at one setting, the default: {sampling.steps} {sampling.solver} steps, guidance \
+All were measured at one setting: {sampling.steps} {sampling.solver} steps, guidance \
 {sampling.guidance:g}.
 In brackets stands the interval that holds the figure 95 times in 100.
 

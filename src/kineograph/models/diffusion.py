@@ -161,6 +161,10 @@ class Diffusion:
         self.vocabulary = Vocabulary(networks.config.words)
         self.telling = Telling(spec, networks.config.denoiser, self.encoded)
 
+    def at(self, sampling: Sampling) -> Diffusion:
+        """The same networks, sampled in another way unless asked otherwise."""
+        return Diffusion(self.networks, replace(self.spec, sampling=sampling), self.dtype)
+
     def condition(self, canvases: Sequence[Canvas]) -> Conditions:
         """Encode the prompts."""
         ways = [((canvas.prompt, 0.0), *_stops(canvas)) for canvas in canvases]

@@ -6,7 +6,7 @@ Shapes: N clips in the batch, T frames, H x W pixels; t latent frames of h x w c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kineograph.canvas import Canvas
@@ -37,6 +37,18 @@ class Spec:
     weights_hash: str = ""
     thorough: Sampling | None = None
 
+    def setting(self, steps: int | None = None, guidance: float | None = None) -> Sampling:
+        """How to sample, where somebody has given the steps or the guidance. A way of few steps is taken as
+        it is, with that number of steps, or not at all."""
+        own = self.sampling
+        if self.thorough and (guidance is not None or steps not in (None, own.steps)):
+            own = self.thorough
+        return replace(
+            own,
+            steps=own.steps if steps is None else steps,
+            guidance=own.guidance if guidance is None else guidance,
+        )
+
 
 @dataclass(frozen=True)
 class Step:
@@ -54,6 +66,10 @@ class Model(Protocol):
 
     @property
     def spec(self) -> Spec: ...
+
+    def at(self, sampling: Sampling) -> Model:
+        """The same model with another setting as its own."""
+        ...
 
     def condition(self, canvases: Sequence[Canvas]) -> Any:
         """Encode prompts and known pixels. All canvases have the same length and size."""
