@@ -2,8 +2,9 @@
 
 A leap from the time t to r takes the mean velocity u of the way between: z_r = z_t + (r - t) u(z_t, t, r)
 (MeanFlow, arXiv 2505.13447; shortcut models, arXiv 2410.12557). Here u is learnt from a teacher, the flow as
-it was, that goes the same way in small guided steps. Some leaps begin where own leaps have come to, so that
-going on from there is learnt too. One set of weights then does both, leaps and the flow.
+it was, that goes the same way in small guided steps. A clip is leapt from noise to data, and where its own
+leaps have come to, there the teacher says how to go on (imitation on the learner's own way, Ross et al. 2011,
+arXiv 1011.0686). One set of weights then does both, leaps and the flow.
 
 B clips, t latent frames; see `diffusion` for the rest.
 """
@@ -26,11 +27,10 @@ from kineograph.sampling.solvers import multistep
 
 @dataclass(frozen=True)
 class LeapLoss:
-    """In `flow` of the steps the flow is learnt as before, in `own` of the others leaps that begin where own
-    leaps have come to. The teacher goes the way of a leap in `small_steps`, under this much guidance."""
+    """In `flow` of the steps the flow is learnt as before. The teacher goes the way of a leap in
+    `small_steps`, under this much guidance."""
 
     flow: float = 0.2
-    own: float = 0.5
     small_steps: int = 3
     guidance: float = 3.0
 
@@ -53,26 +53,18 @@ class LeapObjective:
             loss, _ = self.flow.loss(batch, draw)
             return loss, {"flow": loss.detach()}
         drawn = self.flow.drawn(batch, draw)
-        number = torch.randint(0, LEAPS, (len(drawn.time), 1), generator=draw).to(drawn.time.device)
-        own = float(torch.rand((), generator=draw)) < self.config.own
-        begin = torch.where(drawn.unknown, number / LEAPS, 1.0)
-        length = drawn.unknown / LEAPS
-        with torch.no_grad():
-            z = self._leapt(drawn, number) if own else drawn.at(begin)
-            aim = (self._taught(drawn, z, begin, length) - z) * LEAPS
-        _, velocity = self.networks.velocity(z, begin, *drawn.told(self.networks.text), length)
-        error = ((velocity - aim).square().mean(dim=(2, 3, 4)) * drawn.unknown).sum() / drawn.unknown.sum()
-        return error, {"leap": error.detach()}
-
-    def _leapt(self, drawn: Drawn, number: Tensor) -> Tensor:
-        """Where own leaps from noise have come to after `number` (B, 1) of them."""
         told, length = drawn.told(self.networks.text), drawn.unknown / LEAPS
         z = drawn.at(torch.where(drawn.unknown, 0.0, 1.0))
-        for done in range(LEAPS - 1):
-            begin = torch.where(drawn.unknown, done / LEAPS, 1.0)
+        errors = []
+        for number in range(LEAPS):
+            begin = torch.where(drawn.unknown, number / LEAPS, 1.0)
+            with torch.no_grad():
+                aim = (self._taught(drawn, z, begin, length) - z) * LEAPS
             _, velocity = self.networks.velocity(z, begin, *told, length)
-            z = torch.where(_wide(drawn.unknown & (number > done)), z + velocity / LEAPS, z)
-        return z
+            errors.append((velocity - aim).square().mean(dim=(2, 3, 4)))
+            z = z + _wide(length) * velocity.detach()
+        error = (torch.stack(errors).mean(dim=0) * drawn.unknown).sum() / drawn.unknown.sum()
+        return error, {"leap": error.detach()}
 
     def _taught(self, drawn: Drawn, z: Tensor, begin: Tensor, length: Tensor) -> Tensor:
         """Where the teacher comes to from z (B, t, C, h, w), at the times `begin` (B, t), after `length`."""

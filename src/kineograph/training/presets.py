@@ -55,7 +55,7 @@ def _flow_stage() -> Stage:
 def _leap_stage() -> Stage:
     optim = OptimConfig(rate=1e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
     train = TrainConfig(minutes=20, optim=optim, ema=0.99, seed=2, compile=True)
-    return Stage(32, train, canvas=6, guided=14)
+    return Stage(16, train, canvas=3, guided=7)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def playground_gpu() -> Recipe:
         latents=262_144,
         tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
         flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 10),
-        leap_stage=_lasting(replace(cpu.leap_stage, batch=256, canvas=32, guided=112), 3),
+        leap_stage=_lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=56), 3),
         decoder_stage=_lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
