@@ -1,9 +1,7 @@
 """The diffusion family: a rectified flow over the tokenizer's latents, filling any canvas.
 
-A clip is made a window of 17 frames at a time. Within a window every latent frame has its own noise level:
-groups of frames that are wholly known, with all of their past, enter as clean latents; everything else that
-is known enters as masked pixels. Longer clips roll on: the next window starts 8 frames later, its beginning
-known; what precedes footage is made from its end to its beginning.
+Within a window every latent frame has its own noise level: groups of frames that are wholly known, with all
+of their past, enter as clean latents; everything else that is known enters as masked pixels.
 
     B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
     Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
@@ -17,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,30 +22,23 @@ from kineograph.canvas import GUIDES, TASKS, Canvas
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
-from kineograph.models.family import Spec, Step
+from kineograph.models.family import Spec
 from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks
-from kineograph.models.folding import clean_groups, fold_canvas, partly_known
+from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.guides import fold_guides
 from kineograph.models.playing import World, played
 from kineograph.models.precision import autocast, hold
 from kineograph.models.telling import Telling
-from kineograph.models.tokenizer import (
-    TIME_STRIDE,
-    to_frames,
-    to_signal,
-)
+from kineograph.models.tokenizer import TIME_STRIDE
+from kineograph.models.windows import LatentModel, Window
 from kineograph.sampling.guidance import guided
 from kineograph.sampling.noise import Draws
-from kineograph.sampling.rollout import Span, spans_of
 from kineograph.sampling.schedules import times
 from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import SOLVERS, Velocity, evaluations
 from kineograph.sampling.travel import mixed, shares
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.video import Chunk
-
-CONTEXT = 9  # frames of a window that the window before has already made
-
 
 # The model
 
@@ -77,16 +67,6 @@ class Conditions:
         return shares(self.stops, torch.where(place.isnan(), last_frames, place))
 
 
-@dataclass(frozen=True, eq=False)
-class Latents:
-    """One window (B, t, C, h, w), of which the frames of `span` are wanted at this height and width."""
-
-    values: Tensor
-    span: Span
-    height: int
-    width: int
-
-
 def _stops(canvas: Canvas) -> tuple[tuple[str, float], ...]:
     """The prompts after the first, and where each counts alone."""
     if "walk" in canvas.guides:
@@ -94,26 +74,22 @@ def _stops(canvas: Canvas) -> tuple[tuple[str, float], ...]:
     return tuple(canvas.guides.get("travel", ()))
 
 
-class _Window:
-    """One window of a batch under way: what is held, what else is known and told, and where the captions
-    lead.
+class _Led:
+    """A window of a batch under way: what is held, what else is known and told, and where the captions lead.
 
     clean (B, t), held (B, t, 1, 1, 1) bool; `begin` is the time at which a clip to be changed is entered, of
     which the less is kept the nearer that is to 0.
     """
 
-    def __init__(
-        self, model: Diffusion, conditions: Conditions, begin: int, frames: Tensor, known: Tensor
-    ) -> None:
+    def __init__(self, model: Diffusion, conditions: Conditions, window: Window) -> None:
         self.model, self.conditions = model, conditions
-        self.clean = clean_groups(known)
-        self.held = self.clean[:, :, None, None, None]
-        seen = partly_known(known, self.clean)
-        self.canvas = fold_canvas(frames, seen) if bool(seen.any()) else None
-        weights = conditions.weights(begin, self.clean.shape[1])
+        self.clean, self.held = window.clean, window.held
+        seen = partly_known(window.known, self.clean)
+        self.canvas = fold_canvas(window.frames, seen) if bool(seen.any()) else None
+        weights = conditions.weights(window.start, self.clean.shape[1])
         counts = weights.flatten(1).any(dim=1)
         self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
-        told = model.telling.window(conditions.canvases, conditions.styles, begin)
+        told = model.telling.window(conditions.canvases, conditions.styles, window.start)
         on_device = {kind: values.to(model.device) for kind, values in (told or {}).items()}
         self.guides = fold_guides(on_device) if told else None
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
@@ -150,14 +126,12 @@ class _Window:
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
-class Diffusion:
+class Diffusion(LatentModel[Conditions]):
     """The family's model: see `kineograph.models.family.Model`."""
 
     def __init__(self, networks: DiffusionNetworks, spec: Spec, dtype: torch.dtype | None = None) -> None:
+        super().__init__(networks.tokenizer, spec, dtype)
         self.networks = networks.eval()
-        self.spec = spec
-        self.dtype = dtype
-        self.device = next(networks.parameters()).device
         self.vocabulary = Vocabulary(networks.config.words)
         self.telling = Telling(spec, networks.config.denoiser, self.encoded)
 
@@ -177,46 +151,21 @@ class Diffusion:
         place = torch.tensor(places, device=self.device)
         return Conditions(captions, stops, place, nothing, self.telling.styles(canvases), canvases)
 
-    @torch.inference_mode()
-    def sample(
-        self, conditions: Conditions, noises: Sequence[Draws], sampling: Sampling
-    ) -> Iterator[Step | Latents]:
-        """Window after window; those that are wholly known cost no network evaluation."""
-        first = conditions.canvases[0]
-        backwards = len(first) > self.spec.window and first.task == "precede"  # as of all in the batch
-        spans = spans_of(len(first), self.spec.window, CONTEXT, backwards=backwards)
-        total = self._unknown(conditions.canvases, spans) * evaluations(sampling.solver, sampling.steps)
-        done = 0
-        made: Tensor | None = None
-        held: list[Latents] = []
-        for number, span in enumerate(spans):
-            frames, known = self.frames(conditions.canvases, span.start)
-            if made is not None:
-                shared = slice(-CONTEXT, None) if backwards else slice(CONTEXT)
-                frames[:, shared], known[:, shared] = made, True
-            window = _Window(self, conditions, span.start, frames, known)
-            start = torch.where(window.held, self._encode(frames, window.clean), self.drawn(noises, number))
-            for evaluated, state in self._solve(window, start, sampling):
-                values = state
-                if evaluated:
-                    yield Step(done + evaluated, total)
-            done += evaluated
-            held.append(Latents(values, span, first.height, first.width))
-            if not backwards:
-                yield held.pop()
-            if number + 1 < len(spans):
-                made = torch.where(known[:, :, None], frames, self._decoded(values))
-                made = made[:, :CONTEXT] if backwards else made[:, -CONTEXT:]
-        yield from reversed(held)
+    def evaluations(self, sampling: Sampling) -> int:
+        """As many as the solver takes."""
+        return evaluations(sampling.solver, sampling.steps)
 
-    @torch.inference_mode()
-    def decode(self, latents: Latents) -> list[Chunk]:
-        """The frames that the window adds, cropped to what was asked for."""
-        span = latents.span
-        wanted = slice(span.first - span.start, span.last - span.start)
-        frames = to_frames(self._decoded(latents.values)).cpu().numpy()
-        shown = frames[:, wanted, : latents.height, : latents.width]
-        return [Chunk(np.ascontiguousarray(clip), span.first) for clip in shown]
+    def fill(
+        self,
+        conditions: Conditions,
+        window: Window,
+        latents: Tensor,
+        noises: Sequence[Draws],
+        sampling: Sampling,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """From noise to data, a step of the solver at a time."""
+        start = torch.where(window.held, latents, self.drawn(noises, window.number))
+        yield from self._solve(_Led(self, conditions, window), start, sampling)
 
     def play(
         self, canvas: Canvas, noise: Draws, sampling: Sampling, actions: Iterable[str]
@@ -230,34 +179,18 @@ class Diffusion:
         """The latents (B, t, C, h, w) of a window of frames (B, T, 3, H, W), of which `known` (B, T, H, W)
         are known, from `start`: the latents of groups that are known with all of their past, elsewhere noise.
         """
-        *_, (_, values) = self._solve(_Window(self, conditions, 0, frames, known), start, sampling)
+        window = Window(0, 0, frames, known)
+        *_, (_, values) = self._solve(_Led(self, conditions, window), start, sampling)
         return values
 
-    @staticmethod
-    def _unknown(canvases: Sequence[Canvas], spans: Sequence[Span]) -> int:
-        """How many windows add frames that are not wholly known."""
-        added = [slice(span.first, span.last) for span in spans]
-        return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
-
-    def frames(self, canvases: Sequence[Canvas], start: int) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, 3, H, W) in [-1, 1] and mask (B, T, H, W) of a window."""
-        padded = [self._padded(canvas, start) for canvas in canvases]
-        frames, known = (
-            torch.from_numpy(np.stack(values)).to(self.device) for values in zip(*padded, strict=True)
-        )
-        return to_signal(frames), known
-
-    def _solve(self, window: _Window, start: Tensor, sampling: Sampling) -> Iterator[tuple[int, Tensor]]:
+    def _solve(self, led: _Led, start: Tensor, sampling: Sampling) -> Iterator[tuple[int, Tensor]]:
         """Yield (evaluations done, latents) after every step of one window, from `start`: what is held, and
         noise."""
-        if bool(window.clean.all()):
-            yield 0, start
-            return
-        at, count = [window.begin + (1 - window.begin) * time for time in times(sampling.steps)], 0
-        velocity = window.velocity(sampling, at)
-        if window.begin > 0 and window.guides is not None:
-            entered = window.begin * window.guides.source + (1 - window.begin) * start
-            start = torch.where(window.held, start, entered)
+        at, count = [led.begin + (1 - led.begin) * time for time in times(sampling.steps)], 0
+        velocity = led.velocity(sampling, at)
+        if led.begin > 0 and led.guides is not None:
+            entered = led.begin * led.guides.source + (1 - led.begin) * start
+            start = torch.where(led.held, start, entered)
 
         def counted(z: Tensor, time: float) -> Tensor:
             nonlocal count
@@ -266,20 +199,6 @@ class Diffusion:
 
         for z in SOLVERS[sampling.solver](counted, start, at):
             yield count, z
-
-    def _encode(self, frames: Tensor, clean: Tensor) -> Tensor:
-        """Latents of the window; only those of clean groups mean anything, and without any none is made."""
-        return self.encoded(frames) if bool(clean.any()) else torch.zeros(1, device=self.device)
-
-    def encoded(self, frames: Tensor) -> Tensor:
-        """Latents (B, t, C, h, w) of frames (B, T, 3, H, W) in [-1, 1]."""
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            latents: Tensor = self.networks.tokenizer.encode(frames.to(self.device)).float()
-        return latents
-
-    def _decoded(self, values: Tensor) -> Tensor:
-        with autocast(self.device, self.dtype):
-            return self.networks.tokenizer.decode(values).float()
 
     def drawn(self, noises: Sequence[Draws], window: int, name: str = "window") -> Tensor:
         """The noise (B, t, C, h, w) of a window."""
@@ -295,16 +214,6 @@ class Diffusion:
         with torch.inference_mode(), autocast(self.device, self.dtype):
             encoded: Tensor = self.networks.text(numbers)
         return encoded.float()
-
-    def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""
-        stop = start + self.spec.window
-        inside = slice(max(0, start), stop)
-        around = (max(0, -start), max(0, stop - len(canvas)))
-        beside = ((0, self.spec.height - canvas.height), (0, self.spec.width - canvas.width))
-        frames = np.pad(canvas.frames[inside], ((0, 0), *beside, (0, 0)), mode="edge")
-        known = np.pad(canvas.known[inside], ((0, 0), *beside), mode="edge")
-        return np.pad(frames, (around, *[(0, 0)] * 3)), np.pad(known, (around, (0, 0), (0, 0)))
 
 
 # To and from a folder

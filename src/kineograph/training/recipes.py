@@ -19,11 +19,12 @@ from kineograph.config import from_dict
 from kineograph.errors import DataError, ModelError, RequestError
 from kineograph.evaluation import facts
 from kineograph.evaluation.facts import Facts
-from kineograph.models.diffusion import CONTEXT, Diffusion
+from kineograph.models.diffusion import Diffusion
 from kineograph.models.family import Spec
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.guides import fold_guides, untold
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, latent_frames_of
+from kineograph.models.windows import CONTEXT
 from kineograph.training.loop import TrainConfig
 from kineograph.training.presets import PRESETS, WORLD, Recipe, Stage
 
