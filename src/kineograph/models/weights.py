@@ -28,7 +28,7 @@ def save(folder: Path, spec: Spec, networks: Mapping[str, Any], modules: Mapping
     """Write the description, the networks' own settings, a safetensors file a module; the config last."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, module in modules.items():
-        tensors = {k: _stored(v) for k, v in module.state_dict().items()}
+        tensors = {k: stored(v) for k, v in module.state_dict().items()}
         aside = folder / f".{name}.part"
         save_file(tensors, aside)
         aside.rename(folder / f"{name}.safetensors")
@@ -39,7 +39,7 @@ def save(folder: Path, spec: Spec, networks: Mapping[str, Any], modules: Mapping
     aside.rename(folder / CONFIG)
 
 
-def _stored(value: Tensor) -> Tensor:
+def stored(value: Tensor) -> Tensor:
     """Matrices in bfloat16, the few vectors as they are."""
     kept = value.detach().cpu()
     return (kept.to(torch.bfloat16) if kept.ndim > 1 else kept).contiguous()
