@@ -13,7 +13,8 @@ from kineograph.models import diffusion
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.tokenizer import TokenizerConfig
-from kineograph.training.presets import Recipe, Stage, playground
+from kineograph.training.presets import DiffusionRecipe, playground
+from kineograph.training.recipe import Stage
 from kineograph.worlds.captions import words
 from kineograph.worlds.world import FULL as WORLD
 
@@ -22,7 +23,7 @@ from kineograph.worlds.world import FULL as WORLD
 class Setup:
     """The recipe whose training is measured, the folder of the model that makes clips, and how often."""
 
-    recipe: Recipe
+    recipe: DiffusionRecipe
     model: Path
     effort: Effort
 
@@ -58,13 +59,13 @@ def _eager(stage: Stage, batch: int, canvas: int, guided: int = 0) -> Stage:
     )
 
 
-def networks_of(recipe: Recipe) -> DiffusionNetworks:
+def networks_of(recipe: DiffusionRecipe) -> DiffusionNetworks:
     """The recipe's networks with random weights, always the same."""
     torch.manual_seed(0)
     return DiffusionNetworks(DiffusionConfig(tuple(words(WORLD)), recipe.tokenizer, recipe.denoiser))
 
 
-def untrained(recipe: Recipe, folder: Path) -> Path:
+def untrained(recipe: DiffusionRecipe, folder: Path) -> Path:
     """A model of the recipe's sizes with random weights, which is as fast as a trained one."""
     networks = networks_of(recipe)
     diffusion.save(folder, networks, diffusion.spec_of("untrained", networks.config))

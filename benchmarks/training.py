@@ -23,7 +23,8 @@ from kineograph.models.guides import untold
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.training.loop import Trainer, TrainStep
-from kineograph.training.presets import Recipe, Stage
+from kineograph.training.presets import DiffusionRecipe
+from kineograph.training.recipe import Stage
 from kineograph.training.run import Learner
 
 ENCODED = 32  # clips at once
@@ -52,11 +53,11 @@ def rows(setup: Setup) -> Iterator[Row]:
     yield _steps("flow", learner, _latents(recipe, networks.config), recipe.flow_stage, effort)
 
 
-def _frames(recipe: Recipe, clips: int) -> Tensor:
+def _frames(recipe: DiffusionRecipe, clips: int) -> Tensor:
     return torch.randint(0, 256, (clips, recipe.frames, recipe.size, recipe.size, 3), dtype=torch.uint8)
 
 
-def _encoding(tokenizer: Tokenizer, recipe: Recipe, effort: Effort) -> Row:
+def _encoding(tokenizer: Tokenizer, recipe: DiffusionRecipe, effort: Effort) -> Row:
     part = {"frames": _frames(recipe, ENCODED)}, [""] * ENCODED
 
     def encode() -> None:
@@ -67,12 +68,12 @@ def _encoding(tokenizer: Tokenizer, recipe: Recipe, effort: Effort) -> Row:
     return Row("encoding to latents", measured, ENCODED, "clips", f"{ENCODED} at once")
 
 
-def _clips(recipe: Recipe) -> Repeated:
+def _clips(recipe: DiffusionRecipe) -> Repeated:
     frames = _frames(recipe, recipe.tokenizer_stage.batch)
     return Repeated({"frames": frames, "focus": torch.randint(0, 2, frames.shape[:-1], dtype=torch.uint8)})
 
 
-def _latents(recipe: Recipe, config: DiffusionConfig) -> Repeated:
+def _latents(recipe: DiffusionRecipe, config: DiffusionConfig) -> Repeated:
     stage, grid, channels = recipe.flow_stage, config.denoiser.grid, config.denoiser.channels
     return Repeated(
         {

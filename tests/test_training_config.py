@@ -15,7 +15,8 @@ from kineograph.errors import DataError, RequestError
 from kineograph.training import recipes
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
-from kineograph.training.presets import PRESETS, Recipe, footage, playground, with_minutes
+from kineograph.training.presets import PRESETS, DiffusionRecipe, footage, playground
+from kineograph.training.recipe import with_minutes
 
 NUMBERS = st.floats(allow_nan=False)
 WORDS = st.text("abcxyz_", min_size=1, max_size=6)
@@ -192,10 +193,11 @@ def test_minutes_that_can_not_be_shared_out(minutes):
         ("tokenizer_stage.crop", "-16", "whole cells of 16 pixels"),
         ("tokenizer_stage.crop", "40", "whole cells of 16 pixels"),
         ("flow_stage.crop", "64", "it learns no pixels"),
-        ("tokenizer_stage.canvas", "2", "only the flow has any"),
+        ("tokenizer_stage.canvas", "2", "it learns no latents"),
         ("denoiser.grid", "5,8,6", "must be square"),
         ("denoiser.grid", "3,8,8", "at least 4 latent frames"),
         ("denoiser.depth", "0", "must be above 0"),
+        ("world", "flat", "world must be small or full"),
         ("denoiser.heads", "3", "don't fit together"),
         ("tokenizer.decoder_depths", "1,-1,1", "must be 0 or more"),
         ("tokenizer.channels", "8", "don't fit together"),
@@ -236,7 +238,7 @@ def test_footage_starts_from_the_shipped_model_where_there_is_one(monkeypatch, t
 
 def test_starting_from_a_model_takes_its_networks_over_and_on_the_world_its_tokenizer_rests():
     init = diffusion_networks().config
-    own, world = (recipes.starting_from(replace(Recipe("r"), data=data), init) for data in ("clips", "world"))
+    own, world = (replace(DiffusionRecipe("r"), data=data).starting_from(init) for data in ("clips", "world"))
     assert (
         (own.tokenizer, own.denoiser) == (init.tokenizer, init.denoiser) == (world.tokenizer, world.denoiser)
     )

@@ -18,6 +18,7 @@ from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.actions import ACTIONS
 from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
+from kineograph.worlds.world import SMALL
 
 
 def parts(sizes):
@@ -217,7 +218,16 @@ def test_truth_that_was_packed_is_what_was_rendered():
     assert (told["depth"][:, :, ::2, ::2] - near).abs().max() < 1 / 255
 
 
-def test_guided_rows_bring_the_latents_of_their_partner_and_a_style_like_theirs(tmp_path):
+def test_lessons_about_the_small_world_are_single_and_one_of_eight_is_played():
+    learnt = lessons(64, 2, SMALL)
+    assert lessons(20, 2, SMALL) == learnt[:20]
+    assert all(lesson.partner == 0 and lesson.things for lesson in learnt)
+    assert [bool(lesson.scene.actions) for lesson in learnt] == [number % 8 == 7 for number in range(64)]
+    assert {lesson.scene.style for lesson in learnt} == {"plain"}
+    assert not any(is_held_out(lesson.scene) for lesson in learnt)
+
+
+def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_that_is_news(tmp_path):
     """Latents of clip n hold n in one channel, and its style in the other."""
     learnt = lessons(64, 4)
     fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
@@ -232,6 +242,8 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_a_style_like_theirs(
         partner = torch.tensor([learnt[number].partner for number in own[:, 0].tolist()])
         assert torch.equal(source.isnan(), partner == 0)
         assert torch.equal(source[partner != 0].long(), (own[:, 0] + partner)[partner != 0])
-        assert torch.equal(batch["style"][:, 1].long(), own[:, 1])
+        news = (partner == 0) | (fields["manner"][own[:, 0] + partner] != own[:, 1])
+        assert torch.equal(~batch["style"][:, 1].isnan(), news)
+        assert torch.equal(batch["style"][news, 1].long(), own[news, 1])
         first, again = ({k: v.nan_to_num() for k, v in data.batch(step).items()} for _ in range(2))
         assert same(first, again)

@@ -21,8 +21,9 @@ from kineograph.text.vocabulary import Vocabulary
 from kineograph.training import log
 from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.presets import playground
-from kineograph.training.recipes import kept, starting_from
-from kineograph.training.run import Run, spread
+from kineograph.training.recipes import kept
+from kineograph.training.run import spread
+from kineograph.training.runs import run_of
 
 # The settings of a recipe that is done in seconds.
 TINY = {
@@ -92,7 +93,7 @@ def weights_of(out):
 def whole(tmp_path_factory):
     """A run in one go that shows itself all the time, and its events."""
     out = tmp_path_factory.mktemp("whole")
-    return out, follow(Run(replace(RECIPE, sheets=1e-6), out))
+    return out, follow(run_of(replace(RECIPE, sheets=1e-6), out))
 
 
 def test_what_a_run_tells_and_leaves(whole):
@@ -123,13 +124,13 @@ def test_pictures(whole):
 def test_interruptions_and_pictures_leave_no_trace_in_numbers(whole, tmp_path):
     """Closed in every stage and resumed, without pictures: the same losses and model, bit for bit."""
     for stage, step in (("tokenizer", 2), ("tokenizer", 4), ("text", 1), ("flow", 3), ("decoder", 0)):
-        events = Run(RECIPE, tmp_path).events()
+        events = run_of(RECIPE, tmp_path).events()
         for event in events:
             if isinstance(event, Stepped) and (event.stage, event.step.step) == (stage, step):
                 events.close()
                 break
         assert (tmp_path / stage / f"step-{step + 1:08d}").is_dir()
-    resumed = follow(Run(RECIPE, tmp_path))
+    resumed = follow(run_of(RECIPE, tmp_path))
     assert Note("Resuming decoder at step 1") in resumed
     assert not [event for event in resumed if isinstance(event, Prepared)]
     out, _ = whole
@@ -147,9 +148,10 @@ from pathlib import Path
 sys.modules["av"] = None  # importing it fails
 from kineograph.config import override
 from kineograph.training.presets import playground
-from kineograph.training.run import Note, Run
+from kineograph.training.events import Note
+from kineograph.training.runs import run_of
 recipe = override(playground(), {TINY | {"sheets": "1", "text_stage.train.steps": "0"}})
-for event in Run(recipe, Path(sys.argv[1])).events():
+for event in run_of(recipe, Path(sys.argv[1])).events():
     if isinstance(event, Note):
         print(event.text)
 """
@@ -175,13 +177,13 @@ def init(whole):
 
 def from_model(init, recipe=RECIPE):
     folder, networks = init
-    return replace(starting_from(recipe, networks.config), init=str(folder))
+    return replace(recipe.starting_from(networks.config), init=str(folder))
 
 
 def test_a_run_that_only_rests_makes_the_model_that_it_starts_from(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
-    events = follow(Run(override(from_model(init), RESTING), tmp_path))
+    events = follow(run_of(override(from_model(init), RESTING), tmp_path))
     assert not [event for event in events if isinstance(event, Stepped)]
     assert weights_of(tmp_path) == weights_of(out)
     before, after = (facts.read(folder / "model") for folder in (out, tmp_path))
@@ -191,7 +193,7 @@ def test_a_run_that_only_rests_makes_the_model_that_it_starts_from(whole, init, 
 def test_on_the_world_the_tokenizer_and_its_scale_stay(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
-    follow(Run(from_model(init), tmp_path))
+    follow(run_of(from_model(init), tmp_path))
     assert set(steps_of(tmp_path)) == {"flow", "leap"}
     before, after = weights_of(out), weights_of(tmp_path)
     assert before["tokenizer.safetensors"] == after["tokenizer.safetensors"]
@@ -205,14 +207,14 @@ def test_of_a_training_that_is_not_wholly_known_nothing_is_told(whole, init, tmp
     shutil.copytree(whole[0] / "clips", tmp_path / "clips")
     shutil.copytree(folder, tmp_path / "unknown", ignore=shutil.ignore_patterns(facts.FILE))
     recipe = from_model((tmp_path / "unknown", networks))
-    follow(Run(override(recipe, RESTING), tmp_path))
+    follow(run_of(override(recipe, RESTING), tmp_path))
     assert facts.read(tmp_path / "model") is None
 
 
 def test_networks_that_are_not_those_of_the_model_to_start_from(init, tmp_path):
     recipe = replace(from_model(init), tokenizer=TokenizerConfig(8, (32, 32, 64)))
     with pytest.raises(RequestError, match="has other networks"):
-        Run(recipe, tmp_path)
+        run_of(recipe, tmp_path)
 
 
 def test_a_model_to_start_from_that_has_changed_since(whole, init, tmp_path):
@@ -221,25 +223,25 @@ def test_a_model_to_start_from_that_has_changed_since(whole, init, tmp_path):
     shutil.copytree(whole[0] / "clips", tmp_path / "out" / "clips")
     shutil.copytree(folder, tmp_path / "first")
     recipe = from_model((tmp_path / "first", networks))
-    events = Run(recipe, tmp_path / "out").events()
+    events = run_of(recipe, tmp_path / "out").events()
     next(events)
     events.close()
     begun = kept(tmp_path / "out")
     assert begun == replace(recipe, init_hash=load_networks(folder)[1].weights_hash)
-    Run(begun, tmp_path / "out")
+    run_of(begun, tmp_path / "out")
     (tmp_path / "first" / "more.safetensors").write_bytes(b"other weights")
     with pytest.raises(RequestError, match=r"first has changed since .*--out\.$"):
-        Run(begun, tmp_path / "out")
+        run_of(begun, tmp_path / "out")
 
 
 def test_two_runs_in_one_folder(whole, tmp_path):
     shutil.copytree(whole[0] / "clips", tmp_path / "clips")
-    events = Run(RECIPE, tmp_path).events()
+    events = run_of(RECIPE, tmp_path).events()
     next(events)
     with pytest.raises(RequestError, match="at work"):
-        next(Run(RECIPE, tmp_path).events())
+        next(run_of(RECIPE, tmp_path).events())
     events.close()
-    again = Run(RECIPE, tmp_path).events()
+    again = run_of(RECIPE, tmp_path).events()
     next(again)
     again.close()
 
@@ -251,7 +253,7 @@ def test_damaged_clips_are_refused(whole, tmp_path, damaged):
     shutil.copytree(whole[0] / "clips", tmp_path / "clips")
     (tmp_path / damaged).write_text('"a"\n')
     with pytest.raises(DataError, match=r"'clips' .* damaged: remove that folder"):
-        follow(Run(RECIPE, tmp_path))
+        follow(run_of(RECIPE, tmp_path))
 
 
 # Somebody's own clips
@@ -265,7 +267,7 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
     (clips / "broken.mp4").write_text("no clip")
     (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 25)
     recipe = replace(from_model(init, replace(RECIPE, data=str(clips))), name="footage")
-    notes = notes_of(follow(Run(override(recipe, RESTING), out)))
+    notes = notes_of(follow(run_of(override(recipe, RESTING), out)))
     assert notes[0].startswith("Skipped: 'broken.mp4' ")
     assert notes[1].startswith("Captions are read up to word 44; longer are 1, such as: a red ball falls")
     made, spec = load_networks(out / "model")
@@ -278,13 +280,13 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
         rows = [n.text.embedding.weight[v.encode(word, 1)] for n, v in ((init, old), (made, new))]
         assert torch.equal(*rows)
     shutil.rmtree(clips)  # which are not needed any more
-    follow(Run(override(recipe, RESTING | {"flow_stage.train.steps": "2"}), out))
+    follow(run_of(override(recipe, RESTING | {"flow_stage.train.steps": "2"}), out))
     assert set(steps_of(out)) == {"flow"}
 
 
 def test_a_recipe_that_needs_clips(tmp_path):
     with pytest.raises(RequestError, match="learns from your own clips"):
-        Run(replace(RECIPE, data="", name="footage"), tmp_path)
+        run_of(replace(RECIPE, data="", name="footage"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -22,7 +22,7 @@ from kineograph.errors import OutputError, RequestError
 if TYPE_CHECKING:
     from kineograph.training.board import Board
     from kineograph.training.events import Event, Finished
-    from kineograph.training.presets import Recipe
+    from kineograph.training.recipe import Recipe
     from kineograph.training.run import Run
 
 SAME = 1.0  # seconds within which two signals are one: `timeout` sends its own to a process and to its group
@@ -78,7 +78,7 @@ def train(
     """
     from kineograph.training import recipes
     from kineograph.training.board import Board
-    from kineograph.training.run import Run
+    from kineograph.training.runs import run_of
 
     start = time.monotonic()
     given = recipes.named(preset)
@@ -89,7 +89,7 @@ def train(
     recipe = _changed(begun or given, begun is None, data, init_from, minutes, set_ or [])
     recipe = replace(recipe, preset=given.preset)
     recipes.check_resumable(recipe, begun or recipe)
-    run = Run(recipe, out)
+    run = run_of(recipe, out)
     board = Board(out / "tensorboard") if tensorboard else None
     again = f"kineo train {preset} --resume --out {shlex.quote(str(out))}"
     with _explaining(out):
@@ -118,7 +118,7 @@ def _changed(
     """The recipe with what the options say. The networks of the model to start from are taken over once."""
     from kineograph.config import override
     from kineograph.training import recipes
-    from kineograph.training.presets import WORLD, with_minutes
+    from kineograph.training.recipe import WORLD, with_minutes
 
     if data is not None:
         recipe = replace(recipe, data=data if data == WORLD else str(Path(data).absolute()))
@@ -126,7 +126,7 @@ def _changed(
         folder = catalog.folder_of(init)
         recipe = replace(recipe, init=init if init in catalog.names() else str(folder.absolute()))
     if new and recipe.init:
-        recipe = recipes.starting_from(recipe, recipes.init_of(recipe.init).networks.config)
+        recipe = recipe.starting_from(recipes.init_of(recipe, recipe.init).networks.config)
     if minutes is not None:
         timed = with_minutes(recipe, minutes)
         recipe = timed if new else replace(timed, clips=recipe.clips, latents=recipe.latents)
@@ -187,7 +187,7 @@ def _interruptible() -> Iterator[_Interrupt]:
             signal.signal(number, handler)
 
 
-def _follow(run: Run, board: Board | None, again: str) -> Finished:
+def _follow(run: Run[Any], board: Board | None, again: str) -> Finished:
     """Go through the events of the run and show them; `again` is the command that resumes it."""
     from kineograph.cli.watch import Teller, shown
     from kineograph.training.events import Finished

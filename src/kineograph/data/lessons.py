@@ -7,7 +7,7 @@ or less. From those, edits are learnt. One of eight shows a thing that somebody 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -16,7 +16,7 @@ from kineograph.worlds.captions import COMMON, caption, caption_of_plate
 from kineograph.worlds.holdout import is_held_out, training_scenes
 from kineograph.worlds.pairs import LOOKS, partner
 from kineograph.worlds.scene import Scene
-from kineograph.worlds.world import FULL
+from kineograph.worlds.world import FULL, World
 
 # Weather, style and camera are as in the small world: what most prompts mean that don't speak of them.
 CALM = replace(FULL, name="calm", weathers=("clear",), styles=("plain",), cameras=("static",))
@@ -55,15 +55,30 @@ class Lesson:
     partner: int = 0
 
 
-def lessons(count: int, seed: int) -> list[Lesson]:
-    """The first `count` lessons; a smaller count gives the first of them. No scene is a held-out one."""
+def lessons(count: int, seed: int, world: World = FULL) -> list[Lesson]:
+    """The first `count` lessons about a world; a smaller count gives the first of them. No scene is a
+    held-out one. Of another world than the full one there are no pairs."""
     groups = -(-count // GROUP)
+    rows = _paired(groups, seed) if world == FULL else _single(groups, seed, world)
+    return list(islice(chain.from_iterable(rows), count))
+
+
+def _paired(groups: int, seed: int) -> Iterator[Iterable[Lesson]]:
     calm, rich = (
         training_scenes(SCENES // 2 * groups, seed + offset, world=world) for offset, world in _HALVES
     )
     drawn = [scene for pair in zip(calm, rich, strict=True) for scene in pair]
-    rows = (_group(drawn[SCENES * n : SCENES * (n + 1)], random.Random(f"{seed}/{n}")) for n in range(groups))
-    return list(islice(chain.from_iterable(rows), count))
+    for n in range(groups):
+        yield _group(drawn[SCENES * n : SCENES * (n + 1)], random.Random(f"{seed}/{n}"))
+
+
+def _single(groups: int, seed: int, world: World) -> Iterator[Iterable[Lesson]]:
+    drawn = training_scenes(GROUP * groups, seed, world=world)
+    for n in range(groups):
+        rng = random.Random(f"{seed}/{n}")
+        *scenes, last = drawn[GROUP * n : GROUP * (n + 1)]
+        shown = (*scenes, _played(last, rng))
+        yield [Lesson(scene, caption(scene, rng, DROP, world)) for scene in shown]
 
 
 _HALVES = ((0, CALM), (1000, FULL))

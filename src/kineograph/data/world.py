@@ -15,18 +15,18 @@ from kineograph.data.shards import indices
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.captions import ThingDescription, parse
 from kineograph.worlds.renderer import render
-from kineograph.worlds.world import FULL
+from kineograph.worlds.world import FULL, World
 
 FPS = 8.0
 AROUND = 4  # pixels
 
 
 def clips(
-    count: int, seed: int, frames: int, size: int, part: int = 64
+    count: int, seed: int, frames: int, size: int, of: World = FULL, part: int = 64
 ) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
-    """`count` lessons with their captions, `part` at a time: frames (N, T, H, W, 3), the packed truth about
-    them, and focus (N, T, H, W), 1 on things and within `AROUND` pixels of them."""
-    learnt = lessons(count, seed)
+    """`count` lessons about a world with their captions, `part` at a time: frames (N, T, H, W, 3), the packed
+    truth about them, and focus (N, T, H, W), 1 on things and within `AROUND` pixels of them."""
+    learnt = lessons(count, seed, of)
     for start in range(0, count, part):
         these = learnt[start : start + part]
         yield rendered(these, frames, size), [lesson.caption for lesson in these]
@@ -73,19 +73,22 @@ def labels_of(text: str) -> list[int]:
 class CaptionBatches:
     """Captions of lessons as numbers, with what they name as labels, by step."""
 
-    def __init__(self, vocabulary: Vocabulary, length: int, batch: int, count: int, seed: int = 7) -> None:
-        self.vocabulary, self.length, self.size, self.count, self.seed = (
-            vocabulary,
-            length,
-            batch,
-            count,
-            seed,
-        )
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        length: int,
+        batch: int,
+        count: int,
+        seed: int = 7,
+        world: World = FULL,
+    ) -> None:
+        self.vocabulary, self.length, self.world = vocabulary, length, world
+        self.size, self.count, self.seed = batch, count, seed
 
     @cached_property
     def _all(self) -> dict[str, Tensor]:
         """Made when the first batch is asked for: a stage that is done needs none."""
-        captions = [lesson.caption for lesson in lessons(self.count, self.seed)]
+        captions = [lesson.caption for lesson in lessons(self.count, self.seed, self.world)]
         return {
             "caption": torch.tensor([self.vocabulary.encode(text, self.length) for text in captions]),
             "labels": torch.tensor([labels_of(text) for text in captions]),

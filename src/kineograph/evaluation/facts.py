@@ -43,8 +43,8 @@ class Facts:
     """How a model was trained on the rendered world.
 
     `clips` were drawn from `seed` and kept as pixels; `latents`, these among them, is how many there were in
-    all. `machine` says in words where it was. If it went on from a model `init`, the stages of that one's
-    training come first, and all else is of the last training.
+    all, all of the `world` of that name. `machine` says in words where it was. If it went on from a model
+    `init`, the stages of that one's training come first, and all else is of the last training.
     """
 
     preset: str
@@ -54,6 +54,7 @@ class Facts:
     machine: str
     stages: tuple[Stage, ...] = ()
     init: str = ""
+    world: str = "full"
 
     @property
     def minutes(self) -> float:

@@ -15,9 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from kineograph.data.world import clips
+from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure, Values, bootstrap, share
 from kineograph.evaluation.metrics import thumbnails
 from kineograph.models.family import Spec
+from kineograph.worlds.world import WORLDS
 
 Points = NDArray[np.float32]
 
@@ -40,10 +42,10 @@ class Memorisation:
     nearer: Figure
 
 
-def training_points(count: int, seed: int, spec: Spec) -> Generator[int, None, Points]:
+def training_points(facts: Facts, spec: Spec) -> Generator[int, None, Points]:
     """Thumbnails of the training clips, drawn again from their seed; yields how many it has just done."""
     points: list[Points] = []
-    for fields, captions in clips(count, seed, spec.window, spec.height):
+    for fields, captions in clips(facts.clips, facts.seed, spec.window, spec.height, WORLDS[facts.world]):
         points.append(thumbnails(fields["frames"].numpy()))
         yield len(captions)
     return np.concatenate(points)

@@ -218,7 +218,7 @@ def _fidelity(plan: _Plan, judged: Mapping[Cell, Judged], spec: Spec, watch: _Wa
 def _memory(
     plan: _Plan, judged: Mapping[Cell, Judged], facts: Facts, spec: Spec, watch: _Watch
 ) -> Telling[Memorisation]:
-    points = training_points(facts.clips, facts.seed, spec)
+    points = training_points(facts, spec)
     training = yield from watch.over("memorisation", points, 1 / PER_RENDERED)
     return _memorisation([judged[cell] for cell in plan.seen], training)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,7 +41,7 @@ class LatentConfig:
     the model that ships and has the tokenizer, whose encoder has the hash `encoder_hash`; "" if the tokenizer
     is the model's own."""
 
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     tokenizer_of: str = ""
     encoder_hash: str = ""
@@ -129,6 +129,23 @@ class PromptedModel(LatentModel[Prompts], Generic[NetworksT]):
 
     @abstractmethod
     def evaluations(self, sampling: Sampling) -> int: ...
+
+
+@dataclass(frozen=True)
+class LatentFamily(Generic[ConfigT, NetworksT]):
+    """How the models of a family are made: `networks` of a config; `objectives` of the networks by stage, in
+    order; `modelled` by a name and networks; `spec_of` a name and a config."""
+
+    name: str
+    config: type[ConfigT]
+    networks: Callable[[ConfigT], NetworksT]
+    objectives: Mapping[str, Callable[[NetworksT], list[Any]]]
+    model: Callable[[NetworksT, Spec, torch.dtype | None], PromptedModel[NetworksT]]
+    spec_of: Callable[[str, ConfigT], Spec]
+
+    def modelled(self, name: str, networks: NetworksT) -> PromptedModel[NetworksT]:
+        """A model of these networks."""
+        return self.model(networks, self.spec_of(name, networks.config), None)
 
 
 # To and from a folder

@@ -10,7 +10,7 @@ frames later, its beginning known; what precedes footage is made from its end to
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
@@ -99,6 +99,12 @@ class LatentModel(ABC, Generic[ConditionsT]):
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield (evaluations done, latents (B, t, C, h, w)) at every step. Of `latents`, of the same shape or
         one that fits it, those that the window holds are given, and stay."""
+
+    def play(
+        self, canvas: Canvas, noise: Draws, sampling: Sampling, actions: Iterable[str]
+    ) -> Iterator[Chunk]:
+        """Asked only of models that are able to "actions", and theirs to do."""
+        raise NotImplementedError(f"the {self.spec.family} family can't be played")
 
     @torch.inference_mode()
     def sample(

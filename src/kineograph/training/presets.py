@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+
+import torch
 
 from kineograph import catalog
-from kineograph.errors import RequestError
 from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.tokenizer import TokenizerConfig
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
+from kineograph.models.guides import fold_guides, untold
+from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, TokenizerConfig
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
+from kineograph.training.recipe import WORLD, Recipe, Stage, grid_rules, lasting
 
-WORLD = "world"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas to the flow,
-    and `guided` (those among them) guides.
-
-    Where pixels are learnt, most steps show crops of `crop` pixels instead (0: never), of as many clips more
-    as keep the number of pixels: a step counts as `batch` clips all the same.
-    """
-
-    batch: int
-    train: TrainConfig
-    canvas: int = 0
-    guided: int = 0
-    crop: int = 0
+CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
 
 
 def _tokenizer_stage() -> Stage:
@@ -40,7 +26,7 @@ def _tokenizer_stage() -> Stage:
 
 def _decoder_stage() -> Stage:
     tokenizer = _tokenizer_stage()
-    return _lasting(replace(tokenizer, train=replace(tokenizer.train, seed=1)), 8)
+    return lasting(replace(tokenizer, train=replace(tokenizer.train, seed=1)), 8)
 
 
 def _text_stage() -> Stage:
@@ -59,24 +45,9 @@ def _leap_stage() -> Stage:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that `kineo train` needs to make a diffusion model.
+class DiffusionRecipe(Recipe):
+    """A diffusion model, from its tokenizer on. Clips are kept as pixels for that and for canvases."""
 
-    `name` is the model's, `preset` what the recipe was made by. `data` is "world" (rendered clips) or a
-    folder of clips, `init` a model to start from, "" for none, and `init_hash` the hash of its weights, ""
-    until a run has loaded them. Of the world, `clips` are kept as pixels for the tokenizer and for canvases,
-    `latents` (at least as many) as latents. `sheets` are the minutes from one contact sheet to the next, 0
-    for none.
-    """
-
-    name: str
-    preset: str = ""
-    data: str = WORLD
-    init: str = ""
-    init_hash: str = ""
-    clips: int = 4096
-    latents: int = 24_576
-    seed: int = 1
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
@@ -84,7 +55,10 @@ class Recipe:
     flow_stage: Stage = field(default_factory=_flow_stage)
     leap_stage: Stage = field(default_factory=_leap_stage)
     decoder_stage: Stage = field(default_factory=_decoder_stage)
-    sheets: float = 4.0
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        return self.denoiser.grid
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -100,20 +74,46 @@ class Recipe:
         }
 
     @property
-    def frames(self) -> int:
-        return 1 + 4 * (self.denoiser.grid[0] - 1)
+    def family(self) -> str:
+        return "diffusion"
 
-    @property
-    def size(self) -> int:
-        return 16 * self.denoiser.grid[1]
+    def fits(self, config: DiffusionConfig) -> bool:
+        return (self.tokenizer, self.denoiser) == (config.tokenizer, config.denoiser)
+
+    def starting_from(self, config: DiffusionConfig) -> DiffusionRecipe:
+        """On the world, whose clips its tokenizer knows, that one rests."""
+        taken = replace(self, tokenizer=config.tokenizer, denoiser=config.denoiser)
+        if self.data != WORLD:
+            return taken
+        rest = {name: lasting(self.stages[name], 0) for name in ("tokenizer", "decoder")}
+        return replace(taken, tokenizer_stage=rest["tokenizer"], decoder_stage=rest["decoder"])
+
+    def rules(self) -> Iterator[tuple[bool, str]]:
+        yield from grid_rules("denoiser.grid", self.grid)
+        sizes = self.denoiser.depth, self.denoiser.width
+        yield min(sizes) >= 1, "denoiser.width and depth must be above 0."
+        depths = (*self.tokenizer.encoder_depths, *self.tokenizer.decoder_depths)
+        yield min(depths) >= 0, "tokenizer.encoder_depths and decoder_depths must be 0 or more."
+
+    @torch.inference_mode()
+    def try_networks(self) -> None:
+        networks = DiffusionNetworks(DiffusionConfig(("a",), self.tokenizer, self.denoiser))
+        latents = networks.tokenizer.encode(torch.zeros(1, 1, 3, SPACE_STRIDE, SPACE_STRIDE))
+        networks.tokenizer.decode(latents)
+        groups, height, width = self.grid
+        caption = networks.text(torch.zeros(1, networks.config.text_length, dtype=torch.long))
+        canvas = torch.zeros(1, groups, height, width, CANVAS)
+        guides = fold_guides(untold(1, self.grid, self.denoiser.channels))
+        z = latents.expand(-1, groups, -1, height, width)
+        networks.velocity(z, torch.zeros(1, groups), caption, canvas, guides)
 
 
-def playground() -> Recipe:
+def playground() -> DiffusionRecipe:
     """The shipped model, on two CPU cores: about 75 minutes from nothing."""
-    return Recipe("playground", preset="playground")
+    return DiffusionRecipe("playground", preset="playground")
 
 
-def playground_gpu() -> Recipe:
+def playground_gpu() -> DiffusionRecipe:
     """The same networks on one large GPU: larger batches, more clips, about 22 minutes."""
     cpu = playground()
     return replace(
@@ -121,14 +121,14 @@ def playground_gpu() -> Recipe:
         preset="playground-gpu",
         clips=16_384,
         latents=262_144,
-        tokenizer_stage=_lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 10),
-        leap_stage=_lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=56), 3),
-        decoder_stage=_lasting(replace(cpu.decoder_stage, batch=32), 2),
+        tokenizer_stage=lasting(replace(cpu.tokenizer_stage, batch=32), 7),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 10),
+        leap_stage=lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=56), 3),
+        decoder_stage=lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
 
-def footage() -> Recipe:
+def footage() -> DiffusionRecipe:
     """A user's own clips: a few of them, learnt by heart from the shipped tokenizer's start."""
     cpu = playground()
     return replace(
@@ -137,35 +137,11 @@ def footage() -> Recipe:
         preset="footage",
         data="",
         init=cpu.name if cpu.name in catalog.names() else "",
-        tokenizer_stage=_lasting(cpu.tokenizer_stage, 8),
-        flow_stage=_lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2), 10),
-        leap_stage=_lasting(cpu.leap_stage, 0),
-        decoder_stage=_lasting(cpu.decoder_stage, 0),
+        tokenizer_stage=lasting(cpu.tokenizer_stage, 8),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2), 10),
+        leap_stage=lasting(cpu.leap_stage, 0),
+        decoder_stage=lasting(cpu.decoder_stage, 0),
     )
-
-
-def _lasting(stage: Stage, minutes: float) -> Stage:
-    return replace(stage, train=replace(stage.train, minutes=minutes))
-
-
-def with_minutes(recipe: Recipe, minutes: float) -> Recipe:
-    """Share `minutes` out over the stages as the recipe does. If they are fewer than its own, so are the
-    clips and latents, so that each is seen about as often and making them takes no larger share of the time.
-
-    Raises:
-        RequestError: `minutes` or the recipe's own are not a positive number.
-    """
-    own = sum(stage.train.minutes for stage in recipe.stages.values())
-    if not (0 < minutes < math.inf):
-        raise RequestError(f"minutes must be a number above 0, not {minutes:g}.")
-    if not (0 < own < math.inf):
-        raise RequestError("The stages have no minutes to share out: set the length of each.")
-    scale = minutes / own
-    lasting: dict[str, Any] = {
-        f"{name}_stage": _lasting(stage, stage.train.minutes * scale) for name, stage in recipe.stages.items()
-    }
-    clips, latents = (math.ceil(count * min(1.0, scale)) for count in (recipe.clips, recipe.latents))
-    return replace(recipe, clips=clips, latents=latents, **lasting)
 
 
 PRESETS: dict[str, Callable[[], Recipe]] = {

@@ -9,30 +9,25 @@ import difflib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from kineograph import catalog
 from kineograph.config import from_dict
 from kineograph.errors import DataError, ModelError, RequestError
 from kineograph.evaluation import facts
 from kineograph.evaluation.facts import Facts
-from kineograph.models.diffusion import Diffusion
 from kineograph.models.family import Spec
-from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
-from kineograph.models.guides import fold_guides, untold
-from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, latent_frames_of
-from kineograph.models.windows import CONTEXT
+from kineograph.models.tokenizer import SPACE_STRIDE
 from kineograph.training.loop import TrainConfig
-from kineograph.training.presets import PRESETS, WORLD, Recipe, Stage
+from kineograph.training.presets import PRESETS
+from kineograph.training.recipe import Recipe
+from kineograph.worlds.world import WORLDS
 
 RECIPE = "recipe.json"
-CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
-BEGUN_WITH = ("preset", "data", "init", "init_hash", "clips", "latents", "seed", "tokenizer", "denoiser")
+MAY_CHANGE = ("name", "sheets")  # on resuming, beside the stages
 PIXELS = ("tokenizer", "decoder")  # stages that learn pixels
-FLOWS = ("flow", "leap")  # stages that learn latents
 
 
 def named(preset: str) -> Recipe:
@@ -52,36 +47,23 @@ def named(preset: str) -> Recipe:
 class Init:
     """A model to start from; `facts` of its training are None where they aren't known."""
 
-    networks: DiffusionNetworks
+    networks: Any
     spec: Spec
     facts: Facts | None
 
 
-def init_of(model: str) -> Init:
-    """The model of that name or in that folder, to train further.
+def init_of(recipe: Recipe, model: str) -> Init:
+    """The model of that name or in that folder, to train further by the recipe.
 
     Raises:
-        ModelError: there is no such model, or it is of a family that no recipe trains.
+        ModelError: there is no such model, or it is of another family.
     """
-    found = catalog.load(model)
-    if not isinstance(found, Diffusion):
-        raise ModelError(f"{model} is of the family {found.spec.family}; start from a diffusion model.")
+    found: Any = catalog.load(model)
+    if found.spec.family != recipe.family:
+        raise ModelError(
+            f"{model} is of the family {found.spec.family}; start from one of the family {recipe.family}."
+        )
     return Init(found.networks.cpu().float().train(), found.spec, facts.read(catalog.folder_of(model)))
-
-
-def starting_from(recipe: Recipe, init: DiffusionConfig) -> Recipe:
-    """The recipe with the networks of the model that it starts from. On the world, whose clips its tokenizer
-    knows, that one rests."""
-    taken = replace(recipe, tokenizer=init.tokenizer, denoiser=init.denoiser)
-    if recipe.data != WORLD:
-        return taken
-    return replace(
-        taken, tokenizer_stage=_resting(taken.tokenizer_stage), decoder_stage=_resting(taken.decoder_stage)
-    )
-
-
-def _resting(stage: Stage) -> Stage:
-    return replace(stage, train=replace(stage.train, minutes=0))
 
 
 # The file
@@ -101,12 +83,14 @@ def kept(out: Path) -> Recipe | None:
         DataError: it can't be read.
     """
     try:
-        recipe = from_dict(Recipe, json.loads((out / RECIPE).read_text()))
+        values = json.loads((out / RECIPE).read_text())
+        preset = values.get("preset") or values["name"]  # presets were not kept at first
+        recipe: Recipe = from_dict(type(named(preset)), values)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError, RequestError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RequestError) as error:
         raise DataError(f"{out / RECIPE} is damaged: mend it, or begin again in another --out.") from error
-    return replace(recipe, preset=recipe.preset or recipe.name)  # presets were not kept at first
+    return replace(recipe, preset=preset)
 
 
 def check_resumable(recipe: Recipe, begun: Recipe) -> None:
@@ -115,7 +99,10 @@ def check_resumable(recipe: Recipe, begun: Recipe) -> None:
     Raises:
         RequestError: something else differs.
     """
-    for name in BEGUN_WITH:
+    lasting = [field.name for field in fields(recipe) if not field.name.endswith("_stage")]
+    for name in lasting:
+        if name in MAY_CHANGE:
+            continue
         before, now = getattr(begun, name), getattr(recipe, name)
         if before != now:
             raise RequestError(f"This run was begun with another {name}: keep it, or give another --out.")
@@ -134,10 +121,10 @@ def check(recipe: Recipe) -> None:
         if not right:
             raise RequestError(sentence)
     try:
-        _try_networks(recipe)
+        recipe.try_networks()
     except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise RequestError(f"The tokenizer and the denoiser don't fit together: {reason}.") from error
+        raise RequestError(f"The networks of the recipe don't fit together: {reason}.") from error
 
 
 def check_init(recipe: Recipe, init: Init) -> None:
@@ -146,8 +133,7 @@ def check_init(recipe: Recipe, init: Init) -> None:
     Raises:
         RequestError: it has not.
     """
-    config = init.networks.config
-    if (recipe.tokenizer, recipe.denoiser) != (config.tokenizer, config.denoiser):
+    if not recipe.fits(init.networks.config):
         raise RequestError("The model to start from has other networks: leave out settings of theirs.")
     if recipe.init_hash not in ("", init.spec.weights_hash):
         raise RequestError(
@@ -157,25 +143,18 @@ def check_init(recipe: Recipe, init: Init) -> None:
 
 
 def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
-    frames, height, width = recipe.denoiser.grid
     yield recipe.clips >= 1, f"clips must be at least 1, not {recipe.clips}."
     yield 0 <= recipe.seed < 2**63, f"seed must be from 0 to less than 2**63, not {recipe.seed}."
     yield 0 <= recipe.sheets < math.inf, f"sheets must be minutes, 0 for none, not {recipe.sheets:g}."
-    least = latent_frames_of(CONTEXT + 1)
-    yield frames >= least, f"denoiser.grid must begin with at least {least} latent frames, not {frames}."
-    yield (
-        min(recipe.denoiser.depth, recipe.denoiser.width, height) >= 1,
-        "denoiser.width, depth and grid must be above 0.",
-    )
-    depths = (*recipe.tokenizer.encoder_depths, *recipe.tokenizer.decoder_depths)
-    yield min(depths) >= 0, "tokenizer.encoder_depths and decoder_depths must be 0 or more."
-    yield height == width, f"denoiser.grid must be square, not {height} by {width} cells."
+    yield recipe.world in WORLDS, f"world must be {' or '.join(WORLDS)}, not {recipe.world}."
+    yield from recipe.rules()
     for name, stage in recipe.stages.items():
         yield stage.batch >= 1, f"{name}_stage.batch must be at least 1, not {stage.batch}."
         for field, rows in (("canvas", stage.canvas), ("guided", stage.guided)):
             fits = 0 <= rows < stage.batch
             yield fits, f"{name}_stage.{field} must be from 0 to less than the batch, not {rows}."
-            yield rows == 0 or name in FLOWS, f"{name}_stage.{field} must be 0: only the flow has any."
+            learns = name not in (*PIXELS, "text")
+            yield rows == 0 or learns, f"{name}_stage.{field} must be 0: it learns no latents."
         whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
         yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
         yield stage.crop == 0 or name in PIXELS, f"{name}_stage.crop must be 0: it learns no pixels."
@@ -196,17 +175,3 @@ def _train_rules(name: str, train: TrainConfig) -> Iterator[tuple[bool, str]]:
     yield 0 <= optim.cooldown <= 1, f"{name}.optim.cooldown must be from 0 to 1, not {optim.cooldown:g}."
     yield optim.warmup >= 0, f"{name}.optim.warmup must be 0 steps or more, not {optim.warmup}."
     yield optim.clip > 0, f"{name}.optim.clip must be above 0, not {optim.clip:g}."
-
-
-@torch.inference_mode()
-def _try_networks(recipe: Recipe) -> None:
-    """Build the networks and run each once, over few pixels."""
-    networks = DiffusionNetworks(DiffusionConfig(("a",), recipe.tokenizer, recipe.denoiser))
-    latents = networks.tokenizer.encode(torch.zeros(1, 1, 3, SPACE_STRIDE, SPACE_STRIDE))
-    networks.tokenizer.decode(latents)
-    groups, height, width = recipe.denoiser.grid
-    caption = networks.text(torch.zeros(1, networks.config.text_length, dtype=torch.long))
-    canvas = torch.zeros(1, groups, height, width, CANVAS)
-    guides = fold_guides(untold(1, recipe.denoiser.grid, recipe.denoiser.channels))
-    z = latents.expand(-1, groups, -1, height, width)
-    networks.velocity(z, torch.zeros(1, groups), caption, canvas, guides)

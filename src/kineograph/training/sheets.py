@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 import kineograph
-from kineograph.models.diffusion import Diffusion, spec_of
-from kineograph.models.flow import DiffusionNetworks
+from kineograph.models.family import Model
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_frames, to_signal
 from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim
 from kineograph.request import Request
-from kineograph.sampling.settings import Sampling
 from kineograph.video import Video
 
 COLUMNS = 8
@@ -56,18 +54,19 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class Samples:
-    """A clip for each prompt, by the averaged denoiser and caption encoder."""
+    """A clip for each prompt, by a copy of the networks with the averaged weights; `modelled` makes a model
+    of them."""
 
-    networks: DiffusionNetworks
+    networks: nn.Module
     prompts: Sequence[str]
-    sampling: Sampling
+    modelled: Callable[[Any], Model]
 
     def __call__(self, average: nn.Module, path: Path) -> None:
         from kineograph.generation import generate_batch  # needs PyAV
 
         networks = copy.deepcopy(self.networks)
         networks.load_state_dict(average.state_dict(), strict=False)
-        model = Diffusion(networks, spec_of("training", networks.config, self.sampling))
+        model = self.modelled(networks)
         videos = generate_batch([Request(prompt, seed=n) for n, prompt in enumerate(self.prompts)], model)
         _save(videos, self.prompts, GENERATED, path)
 

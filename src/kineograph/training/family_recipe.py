@@ -1,0 +1,97 @@
+"""Recipes of the small families: all but their networks, and what is learnt of those, is alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import torch
+
+from kineograph import catalog
+from kineograph.errors import ModelError
+from kineograph.models.prompted import LatentConfig, LatentFamily, encoder_hash
+from kineograph.models.tokenizer import Tokenizer
+from kineograph.training.loop import TrainConfig
+from kineograph.training.optim import OptimConfig
+from kineograph.training.recipe import WORLD, Recipe, Stage, grid_rules
+
+
+def tokenizer_of(config: LatentConfig) -> Tokenizer:
+    """The tokenizer that a model of this config rests on, in full precision.
+
+    Raises:
+        ModelError: the model that has it is not there, or has another one by now.
+    """
+    found: Any = catalog.load(config.tokenizer_of)
+    tokenizer: Tokenizer = found.networks.tokenizer.cpu().float()
+    if config.encoder_hash not in ("", encoder_hash(tokenizer)):
+        raise ModelError(f"{config.tokenizer_of} has another tokenizer by now: begin in another --out.")
+    return tokenizer
+
+
+def text_stage() -> Stage:
+    """What captions say, by itself."""
+    return Stage(128, TrainConfig(steps=1500, minutes=1, optim=OptimConfig(rate=2e-3, muon=(), warmup=50)))
+
+
+@dataclass(frozen=True)
+class FamilyRecipe(Recipe):
+    """A model of latents and captions. Each stage of its family has a field `NAME_stage`."""
+
+    world: str = "small"
+    latents: int = 8192
+    text_stage: Stage = field(default_factory=text_stage)
+
+    @property
+    @abstractmethod
+    def kind(self) -> LatentFamily[Any, Any]:
+        """The family's networks, objectives and model."""
+
+    @property
+    @abstractmethod
+    def network(self) -> LatentConfig:
+        """The networks' config, but for the words."""
+
+    @property
+    def family(self) -> str:
+        return self.kind.name
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        return self.network.grid
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The text first, where captions are the world's and no model is there that knows them."""
+        names = [f.name.removesuffix("_stage") for f in fields(self) if f.name.endswith("_stage")]
+        learnt = [name for name in names if name != "text" or (self.data == WORLD and not self.init)]
+        return {name: getattr(self, f"{name}_stage") for name in learnt}
+
+    def fits(self, config: LatentConfig) -> bool:
+        return _nameless(self.network) == _nameless(config)
+
+    def starting_from(self, config: LatentConfig) -> Self:
+        taken: dict[str, Any] = {"network": _nameless(config)}
+        return replace(self, **taken)
+
+    def rules(self) -> Iterator[tuple[bool, str]]:
+        yield from grid_rules("network.grid", self.grid)
+
+    def try_networks(self) -> None:
+        config = replace(self.network, words=("a",))
+        networks = self.kind.networks(config)
+        groups, height, width = config.grid
+        batch = {
+            "latents": torch.randn(2, groups, config.channels, height, width),
+            "caption": torch.zeros(2, config.text_length, dtype=torch.long),
+        }
+        for objectives in self.kind.objectives.values():
+            for objective in objectives(networks):
+                objective.loss(batch, torch.Generator().manual_seed(0))
+
+
+def _nameless(config: LatentConfig) -> LatentConfig:
+    """The config without what its clips decide."""
+    return replace(config, words=(), fps=0.0)
