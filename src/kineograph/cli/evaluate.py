@@ -60,7 +60,7 @@ def evaluate(
     """
     from kineograph.evaluation import release
     from kineograph.evaluation.report import tables
-    from kineograph.evaluation.suite import SHEET_PROMPTS, sheet
+    from kineograph.evaluation.suite import prompts_of_sheet, sheet
     from kineograph.evaluation.suite import evaluate as measure
 
     if not LEAST <= clips <= MOST:
@@ -75,7 +75,7 @@ def evaluate(
         release.open_folder(report)
     found = _last(measuring)
     if report is not None:
-        release.write(found, sheet(model), SHEET_PROMPTS, report)
+        release.write(found, sheet(model), prompts_of_sheet(model.spec), report)
         say(f"wrote {release.CARD}, {release.FIGURES} and pictures into {report}")
     if json:
         print(found.to_json(), flush=True)

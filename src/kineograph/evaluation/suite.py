@@ -23,6 +23,7 @@ from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
 from kineograph.evaluation.report import Report
 from kineograph.models.family import Model, Spec
+from kineograph.text.vocabulary import Vocabulary
 from kineograph.video import Video
 from kineograph.worlds.scene import Scene
 from kineograph.worlds.world import SMALL, World
@@ -40,7 +41,7 @@ READ = 2  # to read one of the full world
 JUDGED = 3  # times that a clip is read: as made, rebuilt, and as it was or should be
 EDITED = 2  # to change a clip, beside reading it
 
-SHEET_PROMPTS = (
+SMALL_PROMPTS = (
     "a small red ball bounces over sand at sunset",
     "a large yellow star rises over water at night",
     "a medium blue box moves left over snow by day",
@@ -50,6 +51,15 @@ SHEET_PROMPTS = (
     "a large green car stays still in the snow at sunset",
     "a small white star falls and a large blue ring moves right over water at night",
 )
+FULL_PROMPTS = (
+    "a large pink robot walks right on the road at dawn",
+    "a small orange bird flies up over grass by day in the rain",
+    "a medium black ball bounces over snow at sunset in fog",
+    "a large green box stays still on the beach by day in neon style",
+    "a medium red star gets bigger over grass by day as a cartoon",
+    "a large yellow car drives left on the road at night while the camera pans to the right",
+)
+SHEET_PROMPTS = (*SMALL_PROMPTS, *FULL_PROMPTS)
 
 
 @dataclass(frozen=True)
@@ -249,7 +259,14 @@ class _Watch:
             yield Progress(part, self.done, self.total)
 
 
+def prompts_of_sheet(spec: Spec) -> tuple[str, ...]:
+    """Those of `SHEET_PROMPTS` of which the model knows every word, all if it knows none."""
+    vocabulary = Vocabulary(spec.vocabulary)
+    known = tuple(prompt for prompt in SHEET_PROMPTS if not vocabulary.unknown(prompt))
+    return known or SHEET_PROMPTS
+
+
 def sheet(model: Model) -> list[Video]:
-    """A clip of each of `SHEET_PROMPTS`, the i-th with the random seed i."""
-    made = fill(text_canvases(SHEET_PROMPTS, model.spec), model)
+    """A clip of each of the sheet's prompts, the i-th with the random seed i."""
+    made = fill(text_canvases(prompts_of_sheet(model.spec), model.spec), model)
     return [Video(clip, model.spec.fps) for clip in made.frames]
