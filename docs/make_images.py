@@ -17,7 +17,7 @@ from kineograph.evaluation.making import draw, fill, text_canvases
 from kineograph.evaluation.release import sheet_claim
 from kineograph.generation import generate_batch
 from kineograph.models.family import Model, Spec
-from kineograph.models.guides import draw_maps, untold
+from kineograph.models.guides import DRAWN
 from kineograph.provenance import mark
 from kineograph.video import Frames, Video
 from kineograph.worlds.scene import Scene, Thing
@@ -123,10 +123,9 @@ def guides(spec: Spec) -> Iterator[tuple[str, Frames, Canvas]]:
 
 def drawing(kind: str, values: NDArray[np.float32], spec: Spec) -> Frames:
     """Paths, boxes or joints of up to three things, as a picture in as many colours."""
-    told = untold(1, (5, spec.height // 16, spec.width // 16), 1)
-    told[kind][:] = torch.from_numpy(values)
-    maps = draw_maps(told, (spec.height // 2, spec.width // 2))[0].numpy().repeat(2, -1).repeat(2, -2)
-    things = maps[:, 3:6] if kind == "boxes" else maps[:, 6:7].repeat(3, 1) if kind == "pose" else maps[:, :3]
+    _, drawn = DRAWN[kind]
+    maps = drawn(torch.from_numpy(values)[None], (spec.height // 2, spec.width // 2))[0].nan_to_num()
+    things = maps.numpy().repeat(2, -1).repeat(2, -2).repeat(3 // maps.shape[1], 1)
     return painted(np.moveaxis(things, 1, -1))
 
 

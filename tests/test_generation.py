@@ -5,12 +5,13 @@ import pytest
 from plain_model import PlainModel
 
 from kineograph import catalog
-from kineograph.canvas import GUIDES, TASKS
+from kineograph.canvas import GUIDES, TASKS, continue_canvas
 from kineograph.errors import AbilityError, RequestError
 from kineograph.generation import generate, generate_batch, generate_video
+from kineograph.guiding import notes_on
 from kineograph.models.family import Step
 from kineograph.request import Keyframe, Request, Walk, Waypoint
-from kineograph.video import Chunk
+from kineograph.video import Chunk, Video
 
 model = PlainModel()
 
@@ -87,6 +88,16 @@ def test_refused_before_anything_is_read(task, fields):
     assert task in {*TASKS, *GUIDES}
     with pytest.raises(AbilityError, match=task):
         generate(Request("a ball", **fields), model.without(task))
+
+
+@pytest.mark.parametrize(("at", "noted"), [((0.5, 2.0), True), ((1.0, 2.0), True), ((1.5, 2.0), False)])
+def test_prompts_of_what_is_known_already_are_noted(at, noted):
+    footage = Video(np.zeros((8, 16, 16, 3), np.uint8), 8.0)
+    longer = continue_canvas("a ball", footage, 8)
+    request = Request("a ball", then=tuple(Waypoint("a red ball", seconds) for seconds in at))
+    notes = notes_on(request, longer)
+    assert len(notes) == noted
+    assert all(f"before {at[0]:g} s plays no part" in note for note in notes)
 
 
 def test_closing_cancels():

@@ -16,7 +16,7 @@ from kineograph.canvas import Canvas
 from kineograph.controls import ACTIONS, actions_of
 from kineograph.errors import AbilityError, RequestError
 from kineograph.fitting import canvas_of, task_of
-from kineograph.guiding import guides_for, guides_of
+from kineograph.guiding import guides_for, guides_of, notes_on
 from kineograph.models.family import Model, Step
 from kineograph.provenance.claim import claim_of, job_of
 from kineograph.provenance.mark import MadeVideo
@@ -41,7 +41,8 @@ def prepare(request: Request, model: Model) -> Canvas:
             able = ", ".join(catalog.able(needed)) or "no model in the catalog"
             raise AbilityError(f"The model {spec.name} can't do {needed}; able to are: {able}.")
     canvas = canvas_of(request, width=spec.width, height=spec.height, fps=spec.fps, window=spec.window)
-    return replace(canvas, guides=guides_for(request, canvas))
+    notes = (*canvas.notes, *notes_on(request, canvas))
+    return replace(canvas, guides=guides_for(request, canvas), notes=notes)
 
 
 def fill(canvas: Canvas, request: Request, model: Model) -> Iterator[Step | Chunk]:

@@ -43,6 +43,16 @@ def guides_for(request: Request, canvas: Canvas) -> dict[str, Any]:
     return {name: _MAKERS[name](request, canvas) for name in sorted(guides_of(request))}
 
 
+def notes_on(request: Request, canvas: Canvas) -> tuple[str, ...]:
+    """What somebody may not expect of how the request is guided."""
+    first = canvas.past / canvas.fps
+    within = [one for one in request.then if one.at <= first and canvas.past < len(canvas)]
+    if not (within and canvas.past):
+        return ()
+    last = within[-1].at
+    return (f"What is made begins at {first:g} s: what is prompted before {last:g} s plays no part in it.",)
+
+
 def _travel(request: Request, canvas: Canvas) -> tuple[tuple[str, float], ...]:
     if (last := request.then[-1]).at * canvas.fps > len(canvas):
         raise RequestError(f"The prompt at {last.at:g} s stands after the end of the clip; make it longer.")

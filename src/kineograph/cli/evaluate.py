@@ -60,8 +60,8 @@ def evaluate(
     """
     from kineograph.evaluation import release
     from kineograph.evaluation.report import tables
-    from kineograph.evaluation.suite import prompts_of_sheet, sheet
     from kineograph.evaluation.suite import evaluate as measure
+    from kineograph.evaluation.suite import prompts_of_sheet, sheet
 
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
