@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_model import PlainModel
 from tiny_models import SIDE, WINDOW, diffusion_networks, save_shaken
 
 from kineograph.canvas import TASKS as ALL_TASKS
@@ -19,17 +20,21 @@ from kineograph.errors import ModelError
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, MOST_FULL, captions_of, judge, of_ceiling, shares
 from kineograph.evaluation.card import card
+from kineograph.evaluation.diversity import apart, measure_diversity
 from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
 from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness, seam_of
+from kineograph.evaluation.horizon import measure_horizon
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
 from kineograph.evaluation.memorisation import memorisation, nearest
 from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
 from kineograph.evaluation.report import Report
-from kineograph.evaluation.suite import Progress, evaluate
+from kineograph.evaluation.suite import Progress, _Plan, evaluate
 from kineograph.generation import generate_batch
 from kineograph.models import diffusion
+from kineograph.models.tokenizer import to_frames, to_signal
 from kineograph.request import Request
+from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Video
 from kineograph.worlds.captions import canonical, describe, parse
@@ -204,9 +209,7 @@ def test_rebuilt_clips_went_through_the_latents(model):
     assert rebuilt.shape == clip.shape
     with torch.inference_mode():
         tokenizer = model.networks.tokenizer
-        known = diffusion.to_frames(
-            tokenizer.decode(tokenizer.encode(diffusion.to_signal(torch.from_numpy(clip))))
-        )
+        known = to_frames(tokenizer.decode(tokenizer.encode(to_signal(torch.from_numpy(clip)))))
     assert np.abs(rebuilt.astype(int) - known.numpy()).mean() < 3  # the model may compute in bfloat16
 
 
@@ -268,6 +271,51 @@ def test_every_task_keeps_what_it_knows(name):
 
 
 # Memorisation
+
+
+def test_a_continuation_that_holds_the_last_frame_is_as_near_as_holding_it():
+    """The plain model gives every chunk one colour; of what it makes, each frame is judged by itself."""
+    horizon = finished(measure_horizon(3, PlainModel(), 2))
+    assert (horizon.clips, horizon.past) == (3, 5)
+    assert len(horizon.model.psnr) == len(horizon.held.ssim) == 12
+    assert np.mean(horizon.held.psnr) > np.mean(horizon.model.psnr)
+    assert horizon.held.psnr[0] > horizon.held.psnr[-1]
+
+
+class OneClip(PlainModel):
+    """It makes the same clip whatever the seed."""
+
+    def sample(self, canvases, noises, sampling):
+        yield from super().sample(canvases, [Noise(0)] * len(noises), sampling)
+
+
+def test_who_makes_always_the_same_clip_has_no_diversity():
+    assert finished(measure_diversity(OneClip())).share.value == 0
+    several = finished(measure_diversity(PlainModel()))
+    assert several.share.low > 0
+    assert several.share.value == pytest.approx(several.made / several.rendered)
+
+
+def test_points_apart():
+    assert apart(np.array([[0, 0], [3, 3], [3, 3]], np.float32)) == pytest.approx(2)
+
+
+def finished(work):
+    """What a generator returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_model_of_the_small_world_is_measured_on_it_alone(tmp_path):
+    known = Facts("gan", 4, 4, 1, "a machine", world="small")
+    small, full = (_Plan.of(PlainModel().spec, facts, 8) for facts in (known, replace(known, world="full")))
+    assert {cell.world for cell in small.cells} == {SMALL}
+    assert {cell.world for cell in full.cells} == {SMALL, FULL}
+    assert {edit.world for edit in small.edits} <= {SMALL}
+    assert (small.grounds, bool(full.grounds)) == ([], True)
 
 
 def test_nearest_distance_is_in_levels():

@@ -88,7 +88,6 @@ def _limits(report: Report) -> str:
         + ".",
         f"It shows up to {FULL.most_things} things. It passes over words that are not in its vocabulary.",
         f"{report.spec.width}x{report.spec.height} pixels is the largest that it makes.",
-        "How far clips drift that are longer than one window is not measured here.",
         *map(_weakest, report.adherence),
     ]
     return "\n".join(["## What it can't do", "", *(f"- {line}" for line in lines)])
@@ -127,6 +126,12 @@ PSNR is of the mean squared error over the unknown pixels of all clips, over tho
 those at the seam, within 4 pixels and one frame of known ones.
 `hold` repeats the nearest known frame, `blend` mixes those before and after, `across` mixes left and right.
 There are many right ways to go on; the model is compared with one of them. `ceiling` is as above.
+
+**Continues.** Clips are continued by half windows after a half one. Each added frame is compared with the
+truth, over all clips; `holding` repeats the last known frame.
+
+**Clips of one prompt.** How far apart they lie, as five frames of 16x16 pixels, in levels of 0 to 255, beside
+rendered clips of different scenes; 0% would be always the same clip.
 
 **Changes a clip.** A rendered clip of one thing is given, and the caption of the same scene with one
 attribute changed. For `style of a clip` another clip of that style is given and no caption; for `removal`

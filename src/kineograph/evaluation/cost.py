@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import resource
@@ -19,6 +20,7 @@ from kineograph.models.family import Model
 from kineograph.models.precision import compute_dtype
 
 RUNS = 5
+WATTS = 5.0  # of a busy core: what server processors may draw at most, over their cores, is 3 to 6
 PROMPT = "a small red ball bounces over sand at sunset"
 
 
@@ -38,11 +40,13 @@ class Cost:
     """One clip by itself at the model's own setting. `seconds` is the median of `runs` after a first one.
 
     `evaluations` counts the sampler's steps through the network; each runs it with and without the prompt
-    where guidance acts. `peak_memory` is the most that the process has held so far, in megabytes: on a GPU
+    where guidance acts. `joules` are those of the processor's busy cores, estimated at `WATTS` each, NaN on a
+    GPU. `peak_memory` is the most that the process has held so far, in megabytes: on a GPU
     that of the GPU. `parameters` counts all numbers in the weights, `megabytes` their files.
     """
 
     seconds: float
+    joules: float
     runs: int
     evaluations: int
     parameters: int
@@ -54,14 +58,16 @@ class Cost:
 def cost(model: Model, folder: Path) -> Cost:
     """Measure; to be called before anything else takes memory."""
     canvases = text_canvases([PROMPT], model.spec)
-    seconds = []
+    seconds, busy = [], []
     for _ in range(1 + RUNS):
-        start = time.perf_counter()
+        start, started = time.perf_counter(), time.process_time()
         made = fill(canvases, model)
         seconds.append(time.perf_counter() - start)
+        busy.append(time.process_time() - started)
     files = sorted(folder.glob("*.safetensors"))
     return Cost(
         seconds=statistics.median(seconds[1:]),
+        joules=math.nan if _device().type == "cuda" else WATTS * statistics.median(busy[1:]),
         runs=RUNS,
         evaluations=made.evaluations,
         parameters=sum(map(_parameters, files)),

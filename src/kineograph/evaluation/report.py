@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kineograph.evaluation.adherence import Adherence
-from kineograph.evaluation.cost import Cost
+from kineograph.evaluation.cost import WATTS, Cost
+from kineograph.evaluation.diversity import Diversity
 from kineograph.evaluation.editing import Editing
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure
 from kineograph.evaluation.filling import Filling, Nearness
 from kineograph.evaluation.frechet import Fidelity
 from kineograph.evaluation.guiding import Control
+from kineograph.evaluation.horizon import Horizon
 from kineograph.evaluation.memorisation import Memorisation
 from kineograph.models.family import Spec
 
@@ -49,6 +51,8 @@ class Report:
     adherence: tuple[Adherence, ...]
     tokenizer: Nearness | None
     filling: tuple[Filling, ...]
+    horizon: Horizon | None
+    diversity: Diversity | None
     editing: tuple[Editing, ...]
     control: tuple[Control, ...]
     fidelity: Fidelity | None
@@ -108,6 +112,8 @@ def tables(report: Report) -> str:
         *map(_adherence, report.adherence),
         _tokenizer(report.tokenizer),
         _filling(report.filling),
+        _horizon(report.horizon),
+        _diversity(report.diversity),
         _editing(report.editing),
         _control(report.control, report.spec.width),
         _fidelity(report.fidelity),
@@ -173,6 +179,29 @@ def _task_rows(found: Filling) -> list[list[str]]:
     ]
 
 
+def _horizon(found: Horizon | None) -> str:
+    if found is None:
+        return ""
+    added = len(found.model.psnr)
+    chosen = sorted({0, added // 8, added // 4, added // 2, added - 1})
+    rows = [
+        [str(at + 1), *(f"{way.psnr[at]:.1f}" for way in ways), *(f"{way.ssim[at]:.3f}" for way in ways)]
+        for at in chosen
+        for ways in [(found.model, found.held)]
+    ]
+    title = f"### Continues {found.past} frames: each added frame against the truth ({found.clips} clips)"
+    head = ("added frame", "PSNR, dB", "of holding", "SSIM", "of holding")
+    return f"{title}\n\n{table(head, rows)}"
+
+
+def _diversity(found: Diversity | None) -> str:
+    if found is None:
+        return ""
+    title = f"### Clips of one prompt ({found.prompts} prompts, {found.seeds} seeds each)"
+    head = ("apart, levels", "rendered clips of different scenes", "of that")
+    return f"{title}\n\n{table(head, [[f'{found.made:.1f}', f'{found.rendered:.1f}', percent(found.share)]])}"
+
+
 def _editing(found: Sequence[Editing]) -> str:
     if not found:
         return ""
@@ -236,6 +265,7 @@ def _cost(report: Report) -> str:
     cost, sampling = report.cost, report.spec.sampling
     rows = [
         ("seconds a clip", f"{cost.seconds:.2f} (median of {cost.runs}, one clip at a time)"),
+        ("joules a clip", f"{cost.joules:.1f} (estimated: {WATTS:g} W for each busy core)"),
         ("network evaluations", f"{cost.evaluations} ({sampling.solver}, guidance {sampling.guidance:g})"),
         ("parameters", f"{cost.parameters:,}"),
         ("files", f"{cost.megabytes:.1f} MB"),

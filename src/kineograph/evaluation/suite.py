@@ -14,11 +14,14 @@ import kineograph
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
+from kineograph.evaluation.diversity import CLIPS as DIVERSE
+from kineograph.evaluation.diversity import measure_diversity
 from kineograph.evaluation.editing import EDITS, Edit, Editing, measure_edit
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS, Filling, Footage, fill_task, footage, reconstruction
 from kineograph.evaluation.frechet import COMPARED, Fidelity, fidelity
 from kineograph.evaluation.guiding import GROUNDS, Control, Ground, measure_control, ways_of
+from kineograph.evaluation.horizon import Horizon, measure_horizon
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
 from kineograph.evaluation.report import Report
@@ -26,7 +29,7 @@ from kineograph.models.family import Model, Spec
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.video import Video
 from kineograph.worlds.scene import Scene
-from kineograph.worlds.world import SMALL, World
+from kineograph.worlds.world import FULL, SMALL, World
 
 T = TypeVar("T")
 
@@ -39,6 +42,7 @@ BATCH = 16
 PER_RENDERED = 64  # rendering as many clips takes about as long as making one
 READ = 2  # to read one of the full world
 JUDGED = 3  # times that a clip is read: as made, rebuilt, and as it was or should be
+AHEAD = 3  # to continue a clip by so many windows
 EDITED = 2  # to change a clip, beside reading it
 
 SMALL_PROMPTS = (
@@ -104,13 +108,14 @@ class _Plan:
     @staticmethod
     def of(spec: Spec, facts: Facts | None, clips: int) -> _Plan:
         able, text = spec.abilities, "text" in spec.abilities
+        known = (SMALL,) if facts and facts.world == SMALL.name else (SMALL, FULL)
         return _Plan(
             clips=clips,
             learnt=facts.clips if facts and text else 0,
-            cells=CELLS if text else (),
+            cells=[cell for cell in CELLS if text and cell.world in known],
             tasks=[name for name in TASKS if name in able],
-            edits=[edit for edit in EDITS if text and edit.needs <= able],
-            grounds=[ground for ground in GROUNDS if text and ways_of(ground, able)],
+            edits=[edit for edit in EDITS if text and edit.needs <= able and edit.world in known],
+            grounds=[ground for ground in GROUNDS if text and FULL in known and ways_of(ground, able)],
             abilities=able,
         )
 
@@ -141,6 +146,8 @@ class _Plan:
         return (
             sum(cell.clips(self.clips) * _worth(cell.world) for cell in self.cells)
             + len(self.tasks) * self.filled
+            + ("prediction" in self.abilities) * AHEAD * self.filled
+            + ("text" in self.abilities) * DIVERSE
             + sum(self.changed * _worth(edit.world, EDITED) for edit in self.edits)
             + sum(self.guided * ways_of(ground, self.abilities) * (1 + READ) for ground in self.grounds)
             + rendered / PER_RENDERED
@@ -162,6 +169,8 @@ def _measure(
     judged = yield from _judged(plan, model, batch, watch)
     truth = footage(plan.filled, model, batch)
     filling = yield from _filling(plan, truth, model, batch, watch)
+    horizon = (yield from _horizon(plan, model, batch, watch)) if "prediction" in plan.tasks else None
+    diverse = (yield from watch.over("diversity", measure_diversity(model))) if plan.cells else None
     editing = yield from _editing(plan, model, batch, watch)
     control = yield from _control(plan, model, batch, watch)
     likeness = (yield from _fidelity(plan, judged, model.spec, watch)) if plan.seen else None
@@ -174,6 +183,8 @@ def _measure(
         adherence=tuple(adherence(cell, found) for cell, found in judged.items()),
         tokenizer=reconstruction(truth),
         filling=tuple(filling),
+        horizon=horizon,
+        diversity=diverse,
         editing=tuple(editing),
         control=tuple(control),
         fidelity=likeness,
@@ -201,6 +212,10 @@ def _filling(plan: _Plan, truth: Footage, model: Model, batch: int, watch: _Watc
     for name in plan.tasks:
         found.append((yield from watch.over(name, fill_task(name, truth, model, batch))))
     return found
+
+
+def _horizon(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[Horizon]:
+    return (yield from watch.over("horizon", measure_horizon(plan.filled, model, batch), AHEAD))
 
 
 def _editing(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[list[Editing]]:

@@ -62,15 +62,17 @@ class Run(ABC, Generic[RecipeT]):
     Args:
         recipe: what to make.
         out: the folder, in which a run is continued if it is there.
+        shards: where clips and latents lie or are put, `out` unless given; runs on the same clips may share
+            them, one after another.
 
     Raises:
         RequestError: the recipe can't be followed.
         DataError, ModelError: what the recipe names is not there.
     """
 
-    def __init__(self, recipe: RecipeT, out: Path) -> None:
+    def __init__(self, recipe: RecipeT, out: Path, shards: Path | None = None) -> None:
         recipes.check(recipe)
-        self.recipe, self.out = recipe, out
+        self.recipe, self.out, self.shards = recipe, out, shards or out
         self.on_world = recipe.data == WORLD
         self.init = recipes.init_of(recipe, recipe.init) if recipe.init else None
         if self.init is not None:
@@ -129,14 +131,14 @@ class Run(ABC, Generic[RecipeT]):
     def _folder(self) -> Folder | None:
         """The clips of somebody's own that have to be read first."""
         recipe = self.recipe
-        if self.on_world or (self.out / "clips" / INDEX).exists():
+        if self.on_world or (self.shards / "clips" / INDEX).exists():
             return None
         if not recipe.data:
             raise RequestError(f"The recipe {recipe.name} learns from your own clips: give their folder.")
         return Folder(Path(recipe.data), recipe.frames, recipe.size, world.FPS)
 
     def _clips(self) -> Generator[Event, None, Shards]:
-        recipe, out = self.recipe, self.out / "clips"
+        recipe, out = self.recipe, self.shards / "clips"
         if self.folder is not None:
             yield from _written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
             for note in self.folder.notes():
@@ -150,7 +152,7 @@ class Run(ABC, Generic[RecipeT]):
 
     def _latents(self, tokenizer: Tokenizer, clips: Shards) -> Generator[Event, None, Shards]:
         """Latents of the kept clips first, then of fresh ones that are not kept."""
-        recipe, out = self.recipe, self.out / "latents"
+        recipe, out = self.recipe, self.shards / "latents"
         if not (out / INDEX).exists():
             more = max(0, recipe.latents - len(clips)) if self.on_world else 0
             fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size, WORLDS[recipe.world])

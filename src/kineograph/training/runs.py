@@ -13,9 +13,9 @@ from kineograph.training.recipe import Recipe
 from kineograph.training.run import Run
 
 
-def run_of(recipe: Recipe, out: Path) -> Run[Any]:
+def run_of(recipe: Recipe, out: Path, shards: Path | None = None) -> Run[Any]:
     """The run of a recipe in the folder `out`: see `Run`."""
     if isinstance(recipe, DiffusionRecipe):
-        return DiffusionRun(recipe, out)
+        return DiffusionRun(recipe, out, shards)
     assert isinstance(recipe, FamilyRecipe)
-    return FamilyRun(recipe, out)
+    return FamilyRun(recipe, out, shards)
