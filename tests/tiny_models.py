@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from kineograph.models import diffusion
+from kineograph.models import diffusion, prompted, small_diffusion
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.distillation import LeapObjective
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.guides import style_of, untold
-from kineograph.models.tokenizer import TokenizerConfig, TokenizerObjective, to_signal
+from kineograph.models.prompted import LatentNetworks
+from kineograph.models.small_diffusion import SmallDiffusionConfig, SmallDiffusionNetworks
+from kineograph.models.tokenizer import Tokenizer, TokenizerConfig, TokenizerObjective, to_signal
+from kineograph.models.unet import UNetConfig
 from kineograph.sampling.settings import Sampling
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.loop import Objective
@@ -66,32 +69,81 @@ class Family:
     save: Callable[[Path, Any], None]
 
 
+TOKENIZER = TokenizerConfig(16, (32, 32, 32), (1, 1, 1), (1, 1, 1))
+
+
 def diffusion_networks() -> DiffusionNetworks:
     torch.manual_seed(0)
-    tokenizer = TokenizerConfig(16, (32, 32, 32), (1, 1, 1), (1, 1, 1))
     denoiser = DenoiserConfig(
         16, (4, 2, 2), canvas_width=4, text_width=16, width=48, hidden=64, depth=2, heads=2
     )
     words = Vocabulary.of(CAPTIONS).words
-    return DiffusionNetworks(DiffusionConfig(words, tokenizer, denoiser, text_length=6, fps=FPS))
+    return DiffusionNetworks(DiffusionConfig(words, TOKENIZER, denoiser, text_length=6, fps=FPS))
 
 
-def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Repeated, int]]:
-    frames, tokenizer = torch.from_numpy(CLIPS), networks.tokenizer
+def tokenizer_stage(tokenizer: Tokenizer) -> Iterator[tuple[Learner, Repeated, int]]:
+    """The tokenizer learns the four clips; then its latents are of mean 0 and deviation 1."""
+    frames = torch.from_numpy(CLIPS)
     clips = {"frames": frames, "focus": torch.from_numpy(FOCUS)}
     yield Learner(tokenizer, [TokenizerObjective(tokenizer)]), Repeated(clips), 200
     with torch.no_grad():
         raw, _ = tokenizer.posterior(to_signal(frames))
         tokenizer.latent_mean.copy_(raw.mean(dim=(0, 1, 3, 4)))
         tokenizer.latent_std.copy_(raw.std(dim=(0, 1, 3, 4)))
-        latents = tokenizer.encode(to_signal(frames))
-    vocabulary = Vocabulary(networks.config.words)
-    caption = torch.tensor([vocabulary.encode(text, networks.config.text_length) for text in CAPTIONS])
-    values = {"latents": latents.repeat(6, 1, 1, 1, 1), "caption": caption.repeat(6, 1), "frames": frames}
-    values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides_of(latents).items()}
+
+
+def latents_and_captions(networks: Any, times: int = 6) -> dict[str, torch.Tensor]:
+    """The four clips as a batch that holds each so many times; the last four bring their frames."""
+    frames, config = torch.from_numpy(CLIPS), networks.config
+    with torch.no_grad():
+        latents = networks.tokenizer.encode(to_signal(frames))
+    vocabulary = Vocabulary(config.words)
+    caption = torch.tensor([vocabulary.encode(text, config.text_length) for text in CAPTIONS])
+    return {
+        "latents": latents.repeat(times, 1, 1, 1, 1),
+        "caption": caption.repeat(times, 1),
+        "frames": frames,
+    }
+
+
+def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Repeated, int]]:
+    yield from tokenizer_stage(networks.tokenizer)
+    values = latents_and_captions(networks)
+    guides = guides_of(values["latents"][:4])
+    values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides.items()}
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
     yield Learner(flow, [LeapObjective(networks)]), Repeated(values), 3
+
+
+def small_diffusion_networks() -> SmallDiffusionNetworks:
+    torch.manual_seed(0)
+    unet = UNetConfig(widths=(32, 64), depths=(1, 1), mood=32, heads=2, canvas_width=4)
+    config = SmallDiffusionConfig(
+        Vocabulary.of(CAPTIONS).words,
+        TOKENIZER,
+        grid=(4, 2, 2),
+        text_length=6,
+        text_width=16,
+        fps=FPS,
+        network="unet",
+        unet=unet,
+    )
+    return SmallDiffusionNetworks(config)
+
+
+def small_diffusion_stages(networks: SmallDiffusionNetworks) -> Iterator[tuple[Learner, Repeated, int]]:
+    yield from tokenizer_stage(networks.tokenizer)
+    flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
+    yield Learner(flow, [FlowObjective(networks)]), Repeated(latents_and_captions(networks)), 300
+
+
+def save_latent_family(folder: Path, networks: LatentNetworks[Any]) -> None:
+    family = next(f for f in LATENT_FAMILIES if isinstance(networks, f.networks))
+    prompted.save(folder, networks, family.described("tiny", networks.config))
+
+
+LATENT_FAMILIES: tuple[Any, ...] = (small_diffusion.FAMILY,)
 
 
 def guides_of(latents: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -130,4 +182,7 @@ def save_shaken(folder: Path) -> None:
     diffusion.save(folder, networks, diffusion.spec_of("tiny", networks.config, Sampling(3, 2.0)))
 
 
-FAMILIES = {"diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion)}
+FAMILIES = {
+    "diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion),
+    "small diffusion": Family(small_diffusion_networks, small_diffusion_stages, save_latent_family),
+}

@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from kineograph.models import diffusion
+from kineograph.models import diffusion, small_diffusion
 
-MODELS: dict[str, ModuleType] = {"diffusion": diffusion}
+MODELS: dict[str, ModuleType] = {"diffusion": diffusion, "small diffusion": small_diffusion}

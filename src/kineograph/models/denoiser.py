@@ -19,7 +19,15 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from kineograph.models.guides import MAP_VALUES, Guides, signals_of
-from kineograph.models.layers import RMSNorm, SwiGLU, attend, rotary_angles, rotate, time_features
+from kineograph.models.layers import (
+    RMSNorm,
+    SwiGLU,
+    attend,
+    read_by,
+    rotary_angles,
+    rotate,
+    time_features,
+)
 
 PATCH = 2  # latent cells along the side of a token
 LEAP_FEATURES = 64
@@ -27,7 +35,8 @@ LEAP_FEATURES = 64
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell."""
+    """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell. Without
+    `guided` there are no guides, and no leaps are learnt."""
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
@@ -39,6 +48,7 @@ class DenoiserConfig:
     hidden: int = 512
     depth: int = 6
     heads: int = 4
+    guided: bool = True
 
 
 class Block(nn.Module):
@@ -90,10 +100,11 @@ class Denoiser(nn.Module):
         self.enter_canvas = nn.Linear(config.canvas, config.canvas_width, bias=False)
         cells = PATCH * PATCH
         self.enter = nn.Linear(cells * (config.channels + config.canvas_width), width)
-        self.enter_maps = nn.Linear(MAP_VALUES, config.maps_width, bias=False)
-        self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
-        self.enter_signals = nn.Linear(signals_of(config.channels), width, bias=False)
-        self.leap = nn.Linear(LEAP_FEATURES, width, bias=False)
+        if config.guided:
+            self.enter_maps = nn.Linear(MAP_VALUES, config.maps_width, bias=False)
+            self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
+            self.enter_signals = nn.Linear(signals_of(config.channels), width, bias=False)
+            self.leap = nn.Linear(LEAP_FEATURES, width, bias=False)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(config.text_width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -107,8 +118,8 @@ class Denoiser(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         factors = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])  # those of a scale are around 1
         self.register_buffer("unit", factors[:, None, None, None, None], persistent=False)
-        entering = (self.enter_canvas, self.enter_guides, self.enter_signals, self.leap)
-        for layer in (*entering, self.modulation, self.modulation_out, self.leave):
+        told = (self.enter_guides, self.enter_signals, self.leap) if config.guided else ()
+        for layer in (self.enter_canvas, *told, self.modulation, self.modulation_out, self.leave):
             nn.init.zeros_(layer.weight)
 
     def forward(
@@ -161,21 +172,14 @@ class Denoiser(nn.Module):
         """Tokens (B, t, n, values) of the latents and of what is known of the canvas."""
         known = z.new_zeros(*z.shape[:2], self.config.canvas_width, *z.shape[3:])
         if canvas is not None:
-            seen = rearrange(_read_by(self.enter_canvas, canvas), "b t h w c -> b t c h w").to(z.dtype)
+            seen = rearrange(read_by(self.enter_canvas, canvas), "b t h w c -> b t c h w").to(z.dtype)
             known = torch.cat([known[: len(z) - len(canvas)], seen])
         return _in_patches(torch.cat([z, known], dim=2))
 
     def _guided(self, guides: Guides) -> Tensor:
         """What the tokens are told by pictures that guide: (B', t, n, D)."""
-        maps = rearrange(_read_by(self.enter_maps, guides.maps), "b t h w c -> b t c h w")
-        return _read_by(
-            self.enter_guides, _in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2))
-        )
-
-
-def _read_by(layer: nn.Linear, values: Tensor) -> Tensor:
-    """What a layer makes of large values, in the precision that they come in."""
-    return F.linear(values, layer.weight.to(values.dtype))
+        maps = rearrange(read_by(self.enter_maps, guides.maps), "b t h w c -> b t c h w")
+        return read_by(self.enter_guides, _in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2)))
 
 
 def _in_patches(cells: Tensor) -> Tensor:

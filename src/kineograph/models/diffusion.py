@@ -23,7 +23,7 @@ from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.family import Spec
-from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks
+from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks, FlowNetworks
 from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.guides import fold_guides
 from kineograph.models.playing import World, played
@@ -129,11 +129,11 @@ class _Led:
 class Diffusion(LatentModel[Conditions]):
     """The family's model: see `kineograph.models.family.Model`."""
 
-    def __init__(self, networks: DiffusionNetworks, spec: Spec, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, networks: FlowNetworks, spec: Spec, dtype: torch.dtype | None = None) -> None:
         super().__init__(networks.tokenizer, spec, dtype)
-        self.networks = networks.eval()
+        self.networks = networks
         self.vocabulary = Vocabulary(networks.config.words)
-        self.telling = Telling(spec, networks.config.denoiser, self.encoded)
+        self.telling = Telling(spec, networks.grid, networks.channels, self.encoded)
 
     def at(self, sampling: Sampling) -> Diffusion:
         """The same networks, sampled in another way unless asked otherwise."""
@@ -202,9 +202,8 @@ class Diffusion(LatentModel[Conditions]):
 
     def drawn(self, noises: Sequence[Draws], window: int, name: str = "window") -> Tensor:
         """The noise (B, t, C, h, w) of a window."""
-        config = self.networks.config.denoiser
-        groups, *grid = config.grid
-        shape = (config.channels, *grid)
+        groups, *cells = self.networks.grid
+        shape = (self.networks.channels, *cells)
         clips = [torch.stack([n.normal(f"{name} {window}", g, shape) for g in range(groups)]) for n in noises]
         return torch.stack(clips).to(self.device)
 
@@ -269,4 +268,4 @@ def load(folder: Path, dtype: torch.dtype | None = None) -> Diffusion:
     networks, spec = load_networks(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     hold(networks.denoiser.to(device), device, dtype)
-    return Diffusion(networks.to(device), spec, dtype)
+    return Diffusion(networks.to(device).eval(), spec, dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -68,8 +69,62 @@ class DiffusionNetworks(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The predicted clean latents and the velocity that leads there; `caption` is encoded text. With
         `leap`, the mean velocity from `time` to so much later, and the point that it leads to in the end."""
-        clean = self.denoiser(z, time, caption, canvas, guides, leap).float()
-        return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
+        return velocity_of(self.denoiser, z, time, caption, canvas, guides, leap)
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Latent frames, rows and columns of a window."""
+        return self.config.denoiser.grid
+
+    @property
+    def channels(self) -> int:
+        """Of the latents."""
+        return self.config.denoiser.channels
+
+
+def velocity_of(denoiser: nn.Module, z: Tensor, time: Tensor, *told: Any) -> tuple[Tensor, Tensor]:
+    """The clean latents that a denoiser predicts from z, and the velocity that leads there."""
+    clean = denoiser(z, time, *told).float()
+    return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
+
+
+class Captioned(Protocol):
+    """Of a config: its words, and how many of a caption are read."""
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
+    @property
+    def text_length(self) -> int: ...
+
+
+class FlowNetworks(Protocol):
+    """Networks that a flow is learnt with, and sampled from."""
+
+    tokenizer: Tokenizer
+    text: TextEncoder
+
+    @property
+    def denoiser(self) -> nn.Module: ...
+
+    @property
+    def config(self) -> Captioned: ...
+
+    @property
+    def grid(self) -> tuple[int, int, int]: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def velocity(
+        self,
+        z: Tensor,
+        time: Tensor,
+        caption: Tensor,
+        canvas: Tensor | None = None,
+        guides: Guides | None = None,
+        leap: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
 
 
 # The loss
@@ -131,7 +186,7 @@ class Drawn:
 class FlowObjective:
     """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
 
-    def __init__(self, networks: DiffusionNetworks, config: FlowLoss | None = None) -> None:
+    def __init__(self, networks: FlowNetworks, config: FlowLoss | None = None) -> None:
         self.networks = networks
         self.config = config or FlowLoss()
 

@@ -38,6 +38,11 @@ class SwiGLU(nn.Module):
         return y
 
 
+def read_by(layer: nn.Linear, values: Tensor) -> Tensor:
+    """What a layer without bias makes of large values, in the precision that they come in."""
+    return F.linear(values, layer.weight.to(values.dtype))
+
+
 def rotary_angles(grid: tuple[int, ...], channels: int, base: float = 100.0) -> Tensor:
     """Angles (S, E/2) for the S = prod(grid) positions, row-major; the axes share the channel pairs.
 

@@ -87,6 +87,7 @@ class LatentNetworks(nn.Module, Generic[ConfigT]):
 
 
 NetworksT = TypeVar("NetworksT", bound=LatentNetworks[Any])
+ModelT = TypeVar("ModelT", bound=LatentModel[Any])
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class PromptedModel(LatentModel[Prompts], Generic[NetworksT]):
 
 
 @dataclass(frozen=True)
-class LatentFamily(Generic[ConfigT, NetworksT]):
+class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
     """How the models of a family are made: `networks` of a config; `objectives` of the networks by stage, in
     order; `modelled` by a name and networks; `spec_of` a name and a config."""
 
@@ -140,12 +141,17 @@ class LatentFamily(Generic[ConfigT, NetworksT]):
     config: type[ConfigT]
     networks: Callable[[ConfigT], NetworksT]
     objectives: Mapping[str, Callable[[NetworksT], list[Any]]]
-    model: Callable[[NetworksT, Spec, torch.dtype | None], PromptedModel[NetworksT]]
-    spec_of: Callable[[str, ConfigT], Spec]
+    model: Callable[[NetworksT, Spec, torch.dtype | None], ModelT]
+    spec_of: Callable[[str, ConfigT, Sampling], Spec]
+    sampling: Sampling
 
-    def modelled(self, name: str, networks: NetworksT) -> PromptedModel[NetworksT]:
+    def described(self, name: str, config: ConfigT) -> Spec:
+        """The description of a model of that name, sampled as the family is."""
+        return self.spec_of(name, config, self.sampling)
+
+    def modelled(self, name: str, networks: NetworksT) -> ModelT:
         """A model of these networks."""
-        return self.model(networks, self.spec_of(name, networks.config), None)
+        return self.model(networks, self.described(name, networks.config), None)
 
 
 # To and from a folder
@@ -170,26 +176,34 @@ def save(folder: Path, networks: LatentNetworks[Any], spec: Spec) -> None:
     weights.save(folder, spec, settings, modules)
 
 
-def load_networks(
-    folder: Path,
-    config_type: type[ConfigT],
-    networks_type: Callable[[ConfigT], NetworksT],
-    spec_of: Callable[[str, ConfigT, Sampling], Spec],
-) -> tuple[NetworksT, Spec]:
-    """The networks in `folder`, to sample from or to train further.
+def load(
+    family: LatentFamily[ConfigT, NetworksT, ModelT], folder: Path, dtype: torch.dtype | None = None
+) -> ModelT:
+    """The model in `folder`, on the best device that there is.
 
     Raises:
         ModelError: the files are missing, damaged or don't fit together.
     """
+    networks, spec = load_networks(family, folder)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return family.model(networks.to(device).eval(), spec, dtype)
+
+
+def load_networks(family: LatentFamily[ConfigT, NetworksT, ModelT], folder: Path) -> tuple[NetworksT, Spec]:
+    """The networks in `folder`, to sample from or to train further.
+
+    Raises:
+        ModelError: as `load`.
+    """
     spec, settings = weights.read_config(folder)
     try:
-        config = from_dict(config_type, {"words": spec.vocabulary, **settings})
-        networks = networks_type(config)
+        config = from_dict(family.config, {"words": spec.vocabulary, **settings})
+        networks = family.networks(config)
     except RequestError as error:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
-    fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
+    fitting = replace(family.spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
     if replace(spec, abilities=fitting.abilities) != fitting or not spec.abilities <= fitting.abilities:
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, {OWN: _own(networks)})

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from kineograph.canvas import Canvas
 from kineograph.controls import ACTIONS
-from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.family import Spec
 from kineograph.models.guides import KINDS, MAP_CELL, PER_FRAME, style_of, untold
 from kineograph.models.tokenizer import SPACE_STRIDE, to_signal
@@ -27,15 +26,17 @@ MAP_PIXELS = SPACE_STRIDE // MAP_CELL  # along the side of a map's cell
 
 
 class Telling:
-    """What the canvases of a batch are told; `encode` makes latents (B, t, C, h, w) of frames (B, T, 3, H, W)
-    in [-1, 1]."""
+    """What the canvases of a batch are told, on a latent grid (t, h, w); `encode` makes latents
+    (B, t, C, h, w) of frames (B, T, 3, H, W) in [-1, 1]."""
 
-    def __init__(self, spec: Spec, config: DenoiserConfig, encode: Callable[[Tensor], Tensor]) -> None:
-        self.spec, self.config, self.encode = spec, config, encode
+    def __init__(
+        self, spec: Spec, grid: tuple[int, int, int], channels: int, encode: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.spec, self.grid, self.channels, self.encode = spec, grid, channels, encode
 
     def styles(self, canvases: Sequence[Canvas]) -> Tensor:
         """The style (B, 2 C) of each canvas's clips, what lies between if there are several; NaN if none."""
-        nothing = torch.full((2 * self.config.channels,), torch.nan)
+        nothing = torch.full((2 * self.channels,), torch.nan)
         wanted = [canvas.guides.get("style") for canvas in canvases]
         return torch.stack([self._style(clips) if clips else nothing for clips in wanted])
 
@@ -47,7 +48,7 @@ class Telling:
         """All kinds of guides of the window that begins at the frame `start`; None if nothing is told."""
         if not any(canvas.source or canvas.guides.keys() & set(KINDS) for canvas in canvases):
             return None
-        told = untold(len(canvases), self.config.grid, self.config.channels) | {"style": styles}
+        told = untold(len(canvases), self.grid, self.channels) | {"style": styles}
         inside = slice(max(0, start), start + self.spec.window)
         before = max(0, -start)
         for row, canvas in enumerate(canvases):

@@ -46,7 +46,7 @@ class FamilyRecipe(Recipe):
 
     @property
     @abstractmethod
-    def kind(self) -> LatentFamily[Any, Any]:
+    def kind(self) -> LatentFamily[Any, Any, Any]:
         """The family's networks, objectives and model."""
 
     @property
