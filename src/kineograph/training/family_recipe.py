@@ -38,21 +38,18 @@ def text_stage() -> Stage:
 
 @dataclass(frozen=True)
 class FamilyRecipe(Recipe):
-    """A model of latents and captions. Each stage of its family has a field `NAME_stage`."""
+    """A model of latents and captions; `network` is its config, but for the words. Each stage of its family
+    has a field `NAME_stage`."""
 
     world: str = "small"
     latents: int = 8192
+    network: LatentConfig = field(default_factory=LatentConfig)
     text_stage: Stage = field(default_factory=text_stage)
 
     @property
     @abstractmethod
     def kind(self) -> LatentFamily[Any, Any, Any]:
         """The family's networks, objectives and model."""
-
-    @property
-    @abstractmethod
-    def network(self) -> LatentConfig:
-        """The networks' config, but for the words."""
 
     @property
     def family(self) -> str:

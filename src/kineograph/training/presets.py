@@ -12,6 +12,7 @@ from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
 from kineograph.models.guides import fold_guides, untold
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, TokenizerConfig
+from kineograph.training import family_presets
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
 from kineograph.training.recipe import WORLD, Recipe, Stage, grid_rules, lasting
@@ -148,4 +149,6 @@ PRESETS: dict[str, Callable[[], Recipe]] = {
     "playground": playground,
     "playground-gpu": playground_gpu,
     "footage": footage,
+    "diffusion-small": family_presets.diffusion_small,
+    "unet": family_presets.unet,
 }
