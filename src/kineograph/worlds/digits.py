@@ -11,11 +11,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from kineograph.errors import DataError
-from kineograph.sampling.noise import Noise
 
 Pixels = NDArray[np.uint8]
 
@@ -49,10 +47,10 @@ def moving_digits(
 ) -> Pixels:
     """Clips (count, frames, size, size) of `digits` of the images (N, 28, 28) each; the i-th depends on the
     seed and on i alone."""
-    draws = [Noise(seed).generator("digits", index) for index in range(count)]
-    chosen = [torch.randint(len(images), (digits,), generator=draw).numpy() for draw in draws]
-    begin = torch.stack([torch.rand(digits, 3, generator=draw, dtype=torch.float64) for draw in draws])
-    corners = (paths(begin.numpy(), frames) * (size - SIDE)).astype(int)
+    rngs = [np.random.Generator(np.random.Philox(key=seed, counter=index << 64)) for index in range(count)]
+    chosen = [rng.integers(0, len(images), digits) for rng in rngs]
+    begin = np.stack([rng.random((digits, 3)) for rng in rngs])
+    corners = (paths(begin, frames) * (size - SIDE)).astype(int)
     clips = np.zeros((count, frames, size, size), np.uint8)
     for clip, numbers, places in zip(clips, chosen, corners, strict=True):
         for digit, way in zip(images[numbers], places, strict=True):
