@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError,
 from kineograph import __version__
 from kineograph.cli import models, worlds
 from kineograph.cli.batch import batch
+from kineograph.cli.compare import compare
 from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
 from kineograph.cli.play import play
@@ -46,6 +47,7 @@ app.command(play)
 app.command(batch)
 app.command(evaluate)
 app.command(train)
+app.command(compare)
 app.command(models.app, name="models")
 app.command(worlds.app, name="worlds")
 

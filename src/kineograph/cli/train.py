@@ -21,7 +21,7 @@ from kineograph.errors import OutputError, RequestError
 
 if TYPE_CHECKING:
     from kineograph.training.board import Board
-    from kineograph.training.events import Event, Finished
+    from kineograph.training.events import Finished
     from kineograph.training.recipe import Recipe
     from kineograph.training.run import Run
 
@@ -83,7 +83,7 @@ def train(
     start = time.monotonic()
     given = recipes.named(preset)
     out = Path("runs") / preset if out is None else out
-    with _explaining(out):
+    with explaining_disk(out):
         _check_out(out, resume)
         begun = recipes.kept(out) if resume else None
     recipe = _changed(begun or given, begun is None, data, init_from, minutes, set_ or [])
@@ -92,7 +92,7 @@ def train(
     run = run_of(recipe, out)
     board = Board(out / "tensorboard") if tensorboard else None
     again = f"kineo train {preset} --resume --out {shlex.quote(str(out))}"
-    with _explaining(out):
+    with explaining_disk(out):
         finished = _follow(run, board, again)
     _report(finished, out, time.monotonic() - start, json)
 
@@ -150,7 +150,7 @@ class Terminated(KeyboardInterrupt):
 _INTERRUPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: Terminated}
 
 
-class _Interrupt:
+class Interrupt:
     """Ctrl-C and its like wait, while it trains, for the end of the step, so that it can be kept; elsewhere,
     or if they come again, they end it at once."""
 
@@ -167,7 +167,7 @@ class _Interrupt:
         if not waits:
             raise self.asked
 
-    def check(self, event: Event) -> None:
+    def check(self, event: object) -> None:
         from kineograph.training.events import Shown, Stepped
 
         self.training = isinstance(event, Stepped | Shown)
@@ -176,8 +176,8 @@ class _Interrupt:
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    interrupt = _Interrupt()
+def interruptible() -> Iterator[Interrupt]:
+    interrupt = Interrupt()
     heeded = [number for number in _INTERRUPTIONS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
@@ -194,7 +194,7 @@ def _follow(run: Run[Any], board: Board | None, again: str) -> Finished:
 
     teller = Teller()
     try:
-        with _interruptible() as interrupt, shown() as show, closing(run.events()) as events:
+        with interruptible() as interrupt, shown() as show, closing(run.events()) as events:
             for event in events:
                 if isinstance(event, Finished):
                     return event
@@ -212,7 +212,7 @@ def _follow(run: Run[Any], board: Board | None, again: str) -> Finished:
 
 
 @contextmanager
-def _explaining(out: Path) -> Iterator[None]:
+def explaining_disk(out: Path) -> Iterator[None]:
     """A full disk, or one that can't be written to, in one sentence."""
     from safetensors import SafetensorError
 

@@ -8,6 +8,7 @@ OUT/PRESET           a run each, its report.json, and its clips of the prompts t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
 from kineograph.provenance import mark
 from kineograph.training import recipes
-from kineograph.training.events import Event, Finished
+from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.presets import PRESETS
 from kineograph.training.recipe import with_minutes
@@ -50,13 +51,19 @@ class Terms:
     seed: int = 1
     judged: int = 64
 
+    def in_proportion(self) -> Terms:
+        """The same with fewer clips where there are fewer minutes than usual, as all recipes have it."""
+        share = min(1.0, self.minutes / Terms.minutes)
+        clips, latents = (math.ceil(share * count) for count in (self.clips, self.latents))
+        return replace(self, clips=clips, latents=latents)
+
 
 @dataclass(frozen=True)
 class Trained:
     """Something that the training of a model tells."""
 
     preset: str
-    event: Event
+    event: Prepared | Stepped | Shown | Note
 
 
 @dataclass(frozen=True)
@@ -116,9 +123,7 @@ def _keep(terms: Terms, out: Path) -> None:
     if path.exists():
         begun = _read(path)
         if replace(begun, presets=terms.presets) != terms:
-            raise RequestError(
-                f"{out} holds a comparison on other terms: keep them, or give another folder."
-            )
+            raise RequestError(f"{out} holds a comparison on other terms: keep them, or give another folder.")
     with replacing(path) as part:
         part.write_text(json.dumps(asdict(terms), indent=1))
 
@@ -144,7 +149,7 @@ def _entered(preset: str, terms: Terms, out: Path) -> Generator[News, None, Entr
     return entry_of(preset, out)
 
 
-def _trained(preset: str, terms: Terms, out: Path) -> Iterator[Event]:
+def _trained(preset: str, terms: Terms, out: Path) -> Iterator[Prepared | Stepped | Shown | Note]:
     for event in run_of(recipe_of(preset, terms), out / preset, out).events():
         if not isinstance(event, Finished):
             yield event

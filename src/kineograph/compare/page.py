@@ -1,0 +1,117 @@
+"""The comparison as Markdown, as JSON, and as one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from kineograph.compare.columns import COST, FILLING, QUALITY, Column
+from kineograph.compare.contest import PROMPTS, Entry, Terms
+from kineograph.compare.plots import DRAWINGS, plot
+from kineograph.evaluation.report import table
+from kineograph.media.atomic import replacing
+
+PARTS: dict[str, Sequence[Column]] = {
+    "Follows the prompt": QUALITY,
+    "Goes on and fills in": FILLING,
+    "Costs": COST,
+}
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+video, img { max-width: 100%; } video { width: 128px; image-rendering: pixelated; }
+dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
+"""
+
+
+def write(entries: Sequence[Entry], terms: Terms, out: Path) -> list[Path]:
+    """Write README.md, comparison.json and comparison.html, with the plots beside them.
+    Without matplotlib there are no plots.
+
+    Raises:
+        OutputError: a file can't be written.
+    """
+    drawn = DRAWINGS if find_spec("matplotlib") else ()
+    pictures = {f"{name}.png": plot(name, entries) for name in drawn}
+    values = {entry.preset: entry.report for entry in entries}
+    files = {
+        "README.md": markdown(entries, terms, list(pictures)).encode(),
+        "comparison.json": (json.dumps(values) + "\n").encode(),
+        "comparison.html": page(entries, terms, pictures).encode(),
+        **pictures,
+    }
+    for name, content in files.items():
+        with replacing(out / name) as part:
+            part.write_bytes(content)
+    return [out / name for name in files]
+
+
+def markdown(entries: Sequence[Entry], terms: Terms, pictures: Sequence[str]) -> str:
+    """The tables in Markdown, and the pictures that lie beside them."""
+    parts = [f"# Families compared\n\n{_terms(entries, terms)}"]
+    for title, columns in PARTS.items():
+        head, *rows = _rows(entries, columns)
+        meanings = "\n".join(f"- **{column.name}**: {column.meaning}." for column in columns)
+        parts.append(f"## {title}\n\n{table(head, rows)}\n\n{meanings}")
+    shown = [f"![{Path(name).stem}]({name})" for name in pictures]
+    again = f"kineo compare {' '.join(terms.presets)} --budget {terms.minutes:g} --clips {terms.judged}"
+    return "\n\n".join([*parts, *shown, f"## Print it again\n\n    {again} --report DIR"]) + "\n"
+
+
+def page(entries: Sequence[Entry], terms: Terms, pictures: dict[str, bytes]) -> str:
+    """All of it, with plots and clips inside."""
+    parts = [f"<h1>Families compared</h1><p>{html.escape(_terms(entries, terms))}</p>"]
+    for title, columns in PARTS.items():
+        meanings = "".join(
+            f"<dt>{html.escape(c.name)}</dt><dd>{html.escape(c.meaning)}</dd>" for c in columns
+        )
+        parts.append(f"<h2>{html.escape(title)}</h2>{_table(_rows(entries, columns))}<dl>{meanings}</dl>")
+    parts += [f'<img alt="{name}" src="{_inside("image/png", data)}">' for name, data in pictures.items()]
+    parts.append(f"<h2>The same prompts and seeds</h2>{_table(_clips(entries), plain=False)}")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Families compared</title>'
+        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _terms(entries: Sequence[Entry], terms: Terms) -> str:
+    machine = entries[0].report["cost"]["machine"]
+    return (
+        f"Each was trained for {terms.minutes:g} minutes on the same {terms.latents:,} clips of the "
+        f"{terms.world} world (seed {terms.seed}), in the latents of one tokenizer, and made {terms.judged} "
+        f"clips for each kind of scenes. Machine: {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['precision']}, torch {machine['torch']}."
+    )
+
+
+def _rows(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:
+    head = ["model", *(column.name for column in columns)]
+    return [head, *([entry.preset, *(column.cell(entry) for column in columns)] for entry in entries)]
+
+
+def _clips(entries: Sequence[Entry]) -> list[list[str]]:
+    """The clips of each prompt, a column to a model, as HTML."""
+    rows = [["", *(html.escape(entry.preset) for entry in entries)]]
+    for number, prompt in enumerate(PROMPTS):
+        shown = [_inside("video/mp4", entry.clips[number].read_bytes()) for entry in entries]
+        videos = [f'<video src="{data}" autoplay loop muted playsinline></video>' for data in shown]
+        rows.append([html.escape(prompt), *videos])
+    return rows
+
+
+def _table(rows: Sequence[Sequence[str]], *, plain: bool = True) -> str:
+    """`plain` cells are text, others HTML."""
+    cells = [[html.escape(cell) if plain else cell for cell in row] for row in rows]
+    head = "".join(f"<th>{cell}</th>" for cell in cells[0])
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells[1:])
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _inside(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
