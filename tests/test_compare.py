@@ -1,0 +1,125 @@
+"""The families against one another: equal terms, and a page that tells what was found."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from command import kineo, refusal
+from tiny_models import save_shaken
+
+from kineograph.compare import page
+from kineograph.compare.columns import COST, FILLING, NONE, QUALITY
+from kineograph.compare.contest import (
+    CLIPS,
+    ENTRANTS,
+    PROMPTS,
+    REPORT,
+    TERMS,
+    Entry,
+    Terms,
+    compare,
+    recipe_of,
+)
+from kineograph.errors import DataError, RequestError
+from kineograph.evaluation import facts, suite
+from kineograph.evaluation.facts import Facts, Stage
+from kineograph.evaluation.release import sheet_claim
+from kineograph.models import diffusion
+from kineograph.provenance import mark
+from kineograph.video import Chunk
+
+CURVE = ((0.0, 2.0), (10.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    """One tiny model that was measured, as two entries: of the second less is known."""
+    folder = tmp_path_factory.mktemp("contest")
+    save_shaken(folder / "tiny")
+    config = json.loads((folder / "tiny" / "config.json").read_text())
+    able = {"abilities": ["inpainting", "prediction", "text"]}
+    (folder / "tiny" / "config.json").write_text(json.dumps(config | able))
+    stage = Stage("flow", 0.1, 11, 5.0, "loss", CURVE)
+    facts.write(folder / "tiny", Facts("tiny", 4, 4, 1, "a slow machine", (stage,), world="small"))
+    model = diffusion.load(folder / "tiny")
+    *_, report = suite.evaluate(model, folder / "tiny", 4)
+    clip = np.zeros((2, 16, 16, 3), np.uint8)
+    for number in range(len(PROMPTS)):
+        mark.save([Chunk(clip, 0)], sheet_claim(model.spec), folder / f"{number}.mp4", 8.0)
+    clips = tuple(sorted(folder.glob("*.mp4")))
+    whole = json.loads(report.to_json())
+    less = whole | {"filling": [], "horizon": None, "diversity": None}
+    return [Entry("one", whole, clips), Entry("less", less, clips)]
+
+
+def test_all_learn_the_same_clips_for_the_same_time():
+    made = [recipe_of(preset, Terms(minutes=3, seed=5)) for preset in ENTRANTS]
+    assert len({(r.world, r.data, r.clips, r.latents, r.seed, r.grid) for r in made}) == 1
+    for recipe in made:
+        assert sum(stage.train.minutes for stage in recipe.stages.values()) == pytest.approx(3)
+    short = Terms(minutes=1.2).in_proportion()
+    assert (short.clips, short.latents) == (103, 820)
+    assert Terms(minutes=30).in_proportion() == Terms(minutes=30)
+
+
+def test_only_small_families_are_compared():
+    with pytest.raises(RequestError, match="footage can't be compared on equal terms: choose from"):
+        recipe_of("footage", Terms())
+
+
+def test_a_folder_keeps_to_its_terms(tmp_path):
+    terms = Terms(presets=(), minutes=1)
+    assert list(compare(terms, tmp_path)) == []
+    assert list(compare(terms, tmp_path)) == []
+    with pytest.raises(RequestError, match="holds a comparison on other terms: keep them"):
+        next(compare(replace(terms, seed=2), tmp_path))
+    (tmp_path / TERMS).write_text("[]")
+    with pytest.raises(DataError, match="damaged: begin again in another folder"):
+        next(compare(terms, tmp_path))
+
+
+def test_each_column_has_a_figure_or_says_that_there_is_none(entries):
+    one, less = entries
+    for column in (*QUALITY, *FILLING, *COST):
+        assert re.match(r"-?\d", column.cell(one)), column.name
+    assert [column.cell(less) for column in FILLING] == [NONE] * len(FILLING)
+    assert next(c for c in QUALITY if c.name == "diversity").cell(less) == NONE
+
+
+def test_the_page_needs_nothing_beside_itself(entries, tmp_path):
+    pytest.importorskip("matplotlib")
+    names = {path.name for path in page.write(entries, Terms(presets=("one", "less")), tmp_path)}
+    assert {"README.md", "comparison.html", "comparison.json", "quality.png", "drift.png"} <= names
+    text = (tmp_path / "comparison.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]{0,20})', text)
+    assert len(sources) == len(PROMPTS) * 2 + 3
+    assert all(source.startswith(("data:image/png", "data:video/mp4")) for source in sources)
+    assert json.loads((tmp_path / "comparison.json").read_text())["less"]["diversity"] is None
+    card = (tmp_path / "README.md").read_text()
+    assert "| one " in card
+    assert "kineo compare one less --budget 12 --clips 64" in card
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["footage"], ["--budget", 0], ["--budget", "nan"], ["--clips", 2], ["--world", "flat"]],
+)
+def test_what_can_not_be_compared_is_refused(arguments, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert kineo("compare", *arguments) == 2
+    refusal(capsys)
+
+
+@pytest.mark.slow
+def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
+    terms = Terms(("unet", "diffusion-small"), 0.05, judged=4).in_proportion()
+    news = compare(terms, tmp_path)
+    next(item for item in news if item.preset == "diffusion-small")
+    news.close()
+    kept = (tmp_path / "unet" / REPORT).read_bytes()
+    assert kineo("compare", *terms.presets, "--budget", 0.05, "--clips", 4, "--report", tmp_path) == 0
+    assert (tmp_path / "unet" / REPORT).read_bytes() == kept
+    assert len(list((tmp_path / "diffusion-small" / CLIPS).glob("*.mp4"))) == len(PROMPTS)
+    assert "diffusion-small" in (tmp_path / "comparison.html").read_text()
