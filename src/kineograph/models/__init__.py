@@ -2,6 +2,12 @@
 
 from types import ModuleType
 
-from kineograph.models import diffusion, small_diffusion
+from kineograph.models import diffusion, gan, small_diffusion, transformer, vae
 
-MODELS: dict[str, ModuleType] = {"diffusion": diffusion, "small diffusion": small_diffusion}
+MODELS: dict[str, ModuleType] = {
+    "diffusion": diffusion,
+    "small diffusion": small_diffusion,
+    "gan": gan,
+    "vae": vae,
+    "transformer": transformer,
+}

@@ -23,9 +23,9 @@ from kineograph.models.layers import (
     RMSNorm,
     SwiGLU,
     attend,
+    heads_of,
     read_by,
     rotary_angles,
-    rotate,
     time_features,
 )
 
@@ -78,11 +78,9 @@ class Block(nn.Module):
         return y
 
     def _attention(self, x: Tensor, text: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        qk, v = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.heads, -1)).split((2, 1), dim=2)
-        scales = torch.stack([self.norm_q.weight, self.norm_k.weight])[:, None].to(v.dtype)
-        qk = rotate(F.rms_norm(qk, qk.shape[-1:]) * scales, *angles).to(v.dtype)
-        keys, values = (torch.cat(pair, dim=1) for pair in zip((qk[:, :, 1], v[:, :, 0]), text, strict=True))
-        y: Tensor = self.join(attend(qk[:, :, 0], keys, values)).unflatten(1, x.shape[1:3])
+        q, *own = heads_of(self.qkv(x).flatten(1, 2), self.norm_q, self.norm_k, self.heads, angles)
+        keys, values = (torch.cat(pair, dim=1) for pair in zip(own, text, strict=True))
+        y: Tensor = self.join(attend(q, keys, values)).unflatten(1, x.shape[1:3])
         return y
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE
 
+CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
 HOLE, MOVING_HOLE, ISLAND = 5, 6, 7  # kinds of random canvases in which a box matters
 
 

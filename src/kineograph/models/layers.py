@@ -72,17 +72,32 @@ def time_features(time: Tensor, channels: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention over (B, S, H, E) queries, (B, S', H, E) keys and values; returns (B, S, H * E)."""
+def heads_of(
+    qkv: Tensor, norm_q: RMSNorm, norm_k: RMSNorm, heads: int, angles: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values (B, S, H, E) of their projection (B, S, 3 D); queries and keys are normed
+    (arXiv 2302.05442), then turned by the angles whose cos and sin are (S, 1, 1, E/2)."""
+    qk, v = torch.split(torch.unflatten(qkv, -1, (3, heads, -1)), [2, 1], dim=2)
+    scales = torch.stack([norm_q.weight, norm_k.weight])[:, None].to(v.dtype)
+    qk = rotate(F.rms_norm(qk, qk.shape[-1:]) * scales, *angles).to(v.dtype)
+    return qk[:, :, 0], qk[:, :, 1], v[:, :, 0]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Softmax attention over (B, S, H, E) queries, (B, S', H, E) keys and values; returns (B, S, H * E).
+    `seen` (S, S') bool says which keys each query sees, None that it sees all."""
     if q.device.type == "cpu":
-        return _attend_in_products(q, k, v)
-    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-    return out.transpose(1, 2).flatten(2)
+        return _attend_in_products(q, k, v, seen)
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2)
 
 
-def _attend_in_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend_in_products(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None) -> Tensor:
     """The same in two batched products: a CPU's fused kernel takes four times as long backwards."""
     heads = q.shape[2]
     q, k, v = (rearrange(x, "b s h e -> (b h) s e") for x in (q * q.shape[-1] ** -0.5, k, v))
-    shares = torch.bmm(q, k.transpose(1, 2)).float().softmax(dim=-1).to(v.dtype)
+    scores = torch.bmm(q, k.transpose(1, 2)).float()
+    if seen is not None:
+        scores = scores.masked_fill(~seen, -torch.inf)
+    shares = scores.softmax(dim=-1).to(v.dtype)
     return rearrange(torch.bmm(shares, v), "(b h) s e -> b s (h e)", h=heads)

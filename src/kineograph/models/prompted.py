@@ -85,6 +85,10 @@ class LatentNetworks(nn.Module, Generic[ConfigT]):
         """All that is learnt when the tokenizer rests."""
         return [(name, p) for name, p in self.named_parameters() if not name.startswith("tokenizer.")]
 
+    def shipped(self) -> dict[str, nn.Module]:
+        """The modules that clips are made with, beside the tokenizer: what is saved of them, by name."""
+        return {name: module for name, module in self.named_children() if name != "tokenizer"}
+
 
 NetworksT = TypeVar("NetworksT", bound=LatentNetworks[Any])
 ModelT = TypeVar("ModelT", bound=LatentModel[Any])
@@ -170,7 +174,7 @@ def save(folder: Path, networks: LatentNetworks[Any], spec: Spec) -> None:
     """Write the model as files that `load_networks` reads; a tokenizer that ships isn't among them."""
     settings = asdict(networks.config)
     del settings["words"]
-    modules: dict[str, nn.Module] = {OWN: _own(networks)}
+    modules: dict[str, nn.Module] = {OWN: nn.ModuleDict(networks.shipped())}
     if not networks.config.tokenizer_of:
         modules["tokenizer"] = networks.tokenizer
     weights.save(folder, spec, settings, modules)
@@ -206,7 +210,7 @@ def load_networks(family: LatentFamily[ConfigT, NetworksT, ModelT], folder: Path
     fitting = replace(family.spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
     if replace(spec, abilities=fitting.abilities) != fitting or not spec.abilities <= fitting.abilities:
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
-    weights.load_modules(folder, {OWN: _own(networks)})
+    weights.load_modules(folder, {OWN: nn.ModuleDict(networks.shipped())})
     weights.load_modules(_home(folder, config), {"tokenizer": networks.tokenizer})
     if config.tokenizer_of and encoder_hash(networks.tokenizer) != config.encoder_hash:
         raise ModelError(
@@ -221,8 +225,3 @@ def _home(folder: Path, config: LatentConfig) -> Path:
     if home.parent not in (SHIPPED, folder.parent) or not home.is_dir():
         raise ModelError(f"'{folder.name}' needs the tokenizer of {config.tokenizer_of}, which is not there.")
     return home
-
-
-def _own(networks: LatentNetworks[Any]) -> nn.ModuleDict:
-    """All modules but the tokenizer."""
-    return nn.ModuleDict({name: m for name, m in networks.named_children() if name != "tokenizer"})

@@ -64,7 +64,7 @@ class Conv(nn.Module):
         return y + _matched(x, len(self.bias)) if self.shortcut else y
 
 
-def _pixel_norm(x: Tensor) -> Tensor:
+def pixel_norm(x: Tensor) -> Tensor:
     """Give the channels (dim 1) of every cell a mean square of 1 (Karras et al. 2018, arXiv 1710.10196)."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
 
@@ -91,7 +91,7 @@ class Block(nn.Module):
         """x (B, t, c, h, w); `before` (B, 1, c, h, w) is the latent frame that precedes x, zeros if None."""
         batch = x.shape[0]
         seen = self._with_past(x, before) if self.recalls else x
-        y = F.silu(self.inner(_pixel_norm(seen.flatten(0, 1))))
+        y = F.silu(self.inner(pixel_norm(seen.flatten(0, 1))))
         z: Tensor = x + self.outer(y).unflatten(0, (batch, -1))
         return z
 

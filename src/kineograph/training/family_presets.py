@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kineograph.models import small_diffusion
+from kineograph import models
+from kineograph.models.players import GANConfig
+from kineograph.models.predictor import TransformerConfig
 from kineograph.models.prompted import LatentFamily
 from kineograph.models.small_diffusion import SmallDiffusionConfig
+from kineograph.models.stochastic import VaeConfig
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
@@ -31,7 +34,7 @@ class SmallDiffusionRecipe(FamilyRecipe):
 
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
-        return small_diffusion.FAMILY
+        return models.small_diffusion.FAMILY
 
 
 def diffusion_small() -> SmallDiffusionRecipe:
@@ -44,3 +47,83 @@ def unet() -> SmallDiffusionRecipe:
     transformer = diffusion_small()
     network = replace(transformer.network, network="unet")
     return replace(transformer, name="unet", preset="unet", network=network)
+
+
+def _gan_stage() -> Stage:
+    optim = OptimConfig(rate=5e-4, muon=(), betas=(0.0, 0.99), weight_decay=0.0, warmup=100)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, ema=0.995))
+
+
+@dataclass(frozen=True)
+class GANRecipe(FamilyRecipe):
+    """A GAN."""
+
+    network: GANConfig = field(default_factory=lambda: GANConfig(tokenizer_of=HOME))
+    gan_stage: Stage = field(default_factory=_gan_stage)
+
+    @property
+    def kind(self) -> LatentFamily[Any, Any, Any]:
+        return models.gan.FAMILY
+
+
+def gan() -> GANRecipe:
+    """Two players, one of which ships."""
+    return GANRecipe("gan", preset="gan")
+
+
+def _vae_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder", "block"), weight_decay=0.01, warmup=100)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim), canvas=4, guided=8)
+
+
+@dataclass(frozen=True)
+class VaeRecipe(FamilyRecipe):
+    """A generative VAE."""
+
+    network: VaeConfig = field(default_factory=lambda: VaeConfig(tokenizer_of=HOME))
+    vae_stage: Stage = field(default_factory=_vae_stage)
+
+    @property
+    def kind(self) -> LatentFamily[Any, Any, Any]:
+        return models.vae.FAMILY
+
+
+def vae() -> VaeRecipe:
+    """A prior that is learnt, and a style apart."""
+    return VaeRecipe("vae", preset="vae")
+
+
+def _codes_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder"), weight_decay=0.0, warmup=50)
+    return Stage(32, TrainConfig(minutes=2, optim=optim))
+
+
+def _transformer_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=100)
+    return Stage(32, TrainConfig(minutes=MINUTES - 2, optim=optim, seed=1), canvas=4)
+
+
+@dataclass(frozen=True)
+class TransformerRecipe(FamilyRecipe):
+    """A transformer over discrete codes, which are learnt first."""
+
+    network: TransformerConfig = field(default_factory=lambda: TransformerConfig(tokenizer_of=HOME))
+    codes_stage: Stage = field(default_factory=_codes_stage)
+    transformer_stage: Stage = field(default_factory=_transformer_stage)
+
+    @property
+    def kind(self) -> LatentFamily[Any, Any, Any]:
+        return models.transformer.FAMILY
+
+
+def transformer() -> TransformerRecipe:
+    """Masked codes, a latent frame after another."""
+    return TransformerRecipe("transformer", preset="transformer")
+
+
+def raster() -> TransformerRecipe:
+    """Codes in raster order."""
+    masked = transformer()
+    network = replace(masked.network, order="raster")
+    ordered = replace(masked.transformer_stage, canvas=0)
+    return replace(masked, name="raster", preset="raster", network=network, transformer_stage=ordered)

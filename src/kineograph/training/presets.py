@@ -10,14 +10,13 @@ import torch
 from kineograph import catalog
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks
+from kineograph.models.folding import CANVAS
 from kineograph.models.guides import fold_guides, untold
-from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, TokenizerConfig
+from kineograph.models.tokenizer import SPACE_STRIDE, TokenizerConfig
 from kineograph.training import family_presets
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
 from kineograph.training.recipe import WORLD, Recipe, Stage, grid_rules, lasting
-
-CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
 
 
 def _tokenizer_stage() -> Stage:
@@ -151,4 +150,8 @@ PRESETS: dict[str, Callable[[], Recipe]] = {
     "footage": footage,
     "diffusion-small": family_presets.diffusion_small,
     "unet": family_presets.unet,
+    "gan": family_presets.gan,
+    "vae": family_presets.vae,
+    "transformer": family_presets.transformer,
+    "raster": family_presets.raster,
 }

@@ -1,0 +1,55 @@
+"""Independent normal distributions, such as a variational autoencoder has them, and what lies between two.
+
+B clips; Z numbers, or channels of numbers, in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEAST = 0.02  # deviation
+
+
+class Gaussian(NamedTuple):
+    """Independent normal numbers: mean and deviation, both (B, ...)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, moments: Tensor) -> Gaussian:
+        """From what a head makes, (B, 2 Z, ...): mean 0 and deviation 1 where that is 0."""
+        mean, spread = moments.float().chunk(2, dim=1)
+        return cls(mean, F.softplus(spread + 0.52) + LEAST)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        return self.mean + self.deviation * noise
+
+    def detach(self) -> Gaussian:
+        return Gaussian(self.mean.detach(), self.deviation.detach())
+
+    def tempered(self, temperature: float) -> Gaussian:
+        return Gaussian(self.mean, temperature * self.deviation)
+
+    def instead(self, other: Gaussian, chosen: Tensor) -> Gaussian:
+        """In the rows `chosen` (B,) this one, else the other."""
+        rows = chosen.view(-1, *[1] * (self.mean.dim() - 1))
+        return Gaussian(*(torch.where(rows, a, b) for a, b in zip(self, other, strict=True)))
+
+
+def divergence(q: Gaussian, p: Gaussian) -> Tensor:
+    """KL(q || p) of each row in nats, (B,)."""
+    apart = (q.deviation**2 + (q.mean - p.mean) ** 2) / (2 * p.deviation**2)
+    return ((p.deviation / q.deviation).log() + apart - 0.5).flatten(1).sum(dim=1)
+
+
+def guided(priors: Sequence[Gaussian], scale: float) -> Gaussian:
+    """The prior with the caption, its mean pushed away from that without (arXiv 2207.12598), if that is
+    there too. Of two Gaussians of one deviation, p^scale p0^(1 - scale) is just that."""
+    first, last = priors[0], priors[-1]
+    return Gaussian(last.mean + scale * (first.mean - last.mean), first.deviation)

@@ -1,0 +1,23 @@
+"""Tiny models of all families, by name."""
+
+from tiny_gan import GAN
+from tiny_models import (
+    Family,
+    diffusion_networks,
+    diffusion_stages,
+    save_diffusion,
+    save_latent_family,
+    small_diffusion_networks,
+    small_diffusion_stages,
+)
+from tiny_transformer import MASKED, RASTER
+from tiny_vae import FAMILY as VAE
+
+FAMILIES = {
+    "diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion),
+    "gan": GAN,
+    "small diffusion": Family(small_diffusion_networks, small_diffusion_stages, save_latent_family),
+    "transformer": MASKED,
+    "transformer in raster order": RASTER,
+    "vae": VAE,
+}
