@@ -61,13 +61,17 @@ def test_what_is_no_action_is_refused(text):
         actions_of(text)
 
 
+HUGE = json.dumps([[[10**400, 0]] * JOINTS])
+
+
 def test_poses_are_read_as_they_were_written():
     poses = np.random.default_rng(0).random((3, JOINTS, 2)).round(3)
     np.testing.assert_allclose(poses_of(json.dumps(poses.tolist())), poses, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "[[[0, 0]]]", "[[0, 1]]", json.dumps([[[9, 9]] * JOINTS]), "[" * 10_000, "NaN"]
+    "text",
+    ["", "{}", "[]", "[[[0, 0]]]", "[[0, 1]]", json.dumps([[[9, 9]] * JOINTS]), "[" * 10_000, "NaN", HUGE],
 )
 def test_what_is_no_pose_is_refused_in_one_sentence(text):
     with pytest.raises(RequestError) as caught:

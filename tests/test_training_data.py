@@ -218,6 +218,14 @@ def test_truth_that_was_packed_is_what_was_rendered():
     assert (told["depth"][:, :, ::2, ::2] - near).abs().max() < 1 / 255
 
 
+@pytest.mark.parametrize("count", range(1, 18))
+def test_every_partner_is_there_and_points_back(count):
+    learnt = lessons(count, 3)
+    for number, lesson in enumerate(learnt):
+        if lesson.partner:
+            assert learnt[number + lesson.partner].partner == -lesson.partner
+
+
 def test_lessons_about_the_small_world_are_single_and_one_of_eight_is_played():
     learnt = lessons(64, 2, SMALL)
     assert lessons(20, 2, SMALL) == learnt[:20]

@@ -7,8 +7,8 @@ left to right. Numbers are fractions of the frame, from its upper left corner.
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +85,7 @@ def _is_pose(pose: Any) -> bool:
 def _is_point(point: Any) -> bool:
     if not isinstance(point, list) or len(point) != 2:
         return False
-    return all(type(value) in (int, float) and math.isfinite(value) for value in point)
+    return all(type(value) in (int, float) and abs(value) <= sys.float_info.max for value in point)
 
 
 def actions_of(text: str) -> tuple[str, ...]:

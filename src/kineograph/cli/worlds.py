@@ -55,7 +55,7 @@ def sample(
     size
         Width and height in pixels.
     world
-        `small` is the world that the models that ship have learnt; `full` has all of it and more.
+        `full` is the world that the shipped model has learnt; `small` is a part of it.
     out
         An image for one contact sheet of all, or a video: NAME-0001 and so on if there are several.
     json

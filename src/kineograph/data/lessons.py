@@ -56,11 +56,15 @@ class Lesson:
 
 
 def lessons(count: int, seed: int, world: World = FULL) -> list[Lesson]:
-    """The first `count` lessons about a world; a smaller count gives the first of them. No scene is a
-    held-out one. Of another world than the full one there are no pairs."""
+    """The first `count` lessons about a world; a smaller count gives the first of them, the last of which has
+    no partner if that is left out. No scene is a held-out one. Of another world than the full one there are
+    no pairs."""
     groups = -(-count // GROUP)
     rows = _paired(groups, seed) if world == FULL else _single(groups, seed, world)
-    return list(islice(chain.from_iterable(rows), count))
+    found = list(islice(chain.from_iterable(rows), count))
+    if found and found[-1].partner == 1:  # which the count has cut off
+        found[-1] = replace(found[-1], partner=0)
+    return found
 
 
 def _paired(groups: int, seed: int) -> Iterator[Iterable[Lesson]]:

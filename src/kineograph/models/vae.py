@@ -33,7 +33,6 @@ from kineograph.models.tokenizer import to_signal
 from kineograph.models.windows import Window
 from kineograph.sampling.noise import Draws
 from kineograph.sampling.settings import Sampling
-from kineograph.training.loop import Objective
 
 TEMPERATURE = 0.8  # of what is drawn from a prior; samples at 1 are less typical (arXiv 2007.03898)
 
@@ -175,7 +174,7 @@ def _is_told(values: Tensor) -> Tensor:
     return ~values.flatten(1).isnan().any(dim=1)
 
 
-def objectives(networks: VaeNetworks) -> list[Objective]:
+def objectives(networks: VaeNetworks) -> list[VaeObjective]:
     """What the family is trained by, beside the tokenizer."""
     return [VaeObjective(networks)]
 

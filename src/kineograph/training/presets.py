@@ -109,7 +109,7 @@ class DiffusionRecipe(Recipe):
 
 
 def playground() -> DiffusionRecipe:
-    """The shipped model, on two CPU cores: about 75 minutes from nothing."""
+    """The shipped model, on two CPU cores: about 95 minutes from nothing."""
     return DiffusionRecipe("playground", preset="playground")
 
 

@@ -1,6 +1,6 @@
 """Which world: what there is to choose from when scenes are drawn, described and read.
 
-`SMALL` is the world that the shipped model learnt; `FULL` has all of it and more. Every tuple of `FULL`
+`FULL` is the world that the shipped model learnt; `SMALL` is a part of it. Every tuple of `FULL`
 begins with that of `SMALL`, so that a value has one number in both.
 """
 
