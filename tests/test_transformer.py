@@ -298,7 +298,7 @@ def test_the_shipped_size_fits_into_four_megabytes(order):
 
 def test_an_order_that_there_is_not_is_refused(tmp_path):
     networks = networks_of("raster")()
-    transformer.save(tmp_path / "model", networks, transformer.spec_of("tiny", networks.config))
+    save_latent_family(tmp_path / "model", networks)
     config = tmp_path / "model" / "config.json"
     config.write_text(config.read_text().replace('"raster"', '"spiral"'))
     with pytest.raises(ModelError, match="config"):
