@@ -10,12 +10,14 @@ from tiny_models import (
     small_diffusion_networks,
     small_diffusion_stages,
 )
+from tiny_rnn import FAMILY as RNN
 from tiny_transformer import MASKED, RASTER
 from tiny_vae import FAMILY as VAE
 
 FAMILIES = {
     "diffusion": Family(diffusion_networks, diffusion_stages, save_diffusion),
     "gan": GAN,
+    "rnn": RNN,
     "small diffusion": Family(small_diffusion_networks, small_diffusion_stages, save_latent_family),
     "transformer": MASKED,
     "transformer in raster order": RASTER,

@@ -29,7 +29,7 @@ def tiny(preset: str) -> Recipe:
     stages = {}
     for name, stage in recipe.stages.items():
         train = replace(stage.train, steps=STEPS, minutes=60, compile=False, checkpoint_every=1)
-        rows = {"canvas": min(stage.canvas, 1), "guided": min(stage.guided, 1)}
+        rows = {"canvas": min(stage.canvas, 1), "guided": min(stage.guided, 1), "played": 0}
         stages[f"{name}_stage"] = replace(stage, batch=2, train=train, **rows)
     return replace(recipe, **stages)
 

@@ -151,7 +151,7 @@ def check_focus(things, focus):
 def test_the_last_rows_of_a_flow_batch_bring_their_frames(clips, tmp_path):
     """Latents of clip n hold n; more clips have latents than frames."""
     made = (({"latents": fields["number"][:, None].half()}, texts) for fields, texts in parts([6, 5]))
-    words, rows = Vocabulary(("clip", *"0123456789")), {"batch": 5, "canvas": 2, "guided": 3}
+    words, rows = Vocabulary(("clip", *"0123456789")), {"batch": 5, "canvas": 2, "guided": 3, "played": 0}
     data = latents.FlowBatches(write(tmp_path, made, 8.0), clips, words, 4, **rows, seed=0)
     for step in (0, 3, 1, 9):
         batch = data.batch(step)
@@ -242,7 +242,9 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_th
     marks = torch.stack([torch.arange(64), fields["manner"].long()], dim=1).half()
     made = fields | {"latents": marks[:, None, :, None, None].expand(64, 5, 2, 2, 2)}
     shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
-    data = latents.FlowBatches(shards, shards, Vocabulary(("a",)), 4, batch=16, canvas=0, guided=12, seed=0)
+    data = latents.FlowBatches(
+        shards, shards, Vocabulary(("a",)), 4, batch=16, canvas=0, guided=12, played=0, seed=0
+    )
     for step in (0, 5):
         batch = data.batch(step)
         own = batch["latents"][4:, 0, :, 0, 0].long()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import shaken
+from tiny_models import save_latent_family, shaken
 from tiny_transformer import networks_of
 
 from kineograph.errors import ModelError

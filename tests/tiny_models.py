@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kineograph.models import diffusion, gan, prompted, small_diffusion, transformer, vae
+from kineograph.models import diffusion, gan, prompted, rnn, small_diffusion, transformer, vae
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.distillation import LeapObjective
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
@@ -153,7 +153,7 @@ def save_latent_family(folder: Path, networks: LatentNetworks[Any]) -> None:
     prompted.save(folder, networks, family.described("tiny", networks.config))
 
 
-LATENT_FAMILIES = (gan.FAMILY, small_diffusion.FAMILY, transformer.FAMILY, vae.FAMILY)
+LATENT_FAMILIES = (gan.FAMILY, rnn.FAMILY, small_diffusion.FAMILY, transformer.FAMILY, vae.FAMILY)
 
 
 def guides_of(latents: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -45,7 +45,7 @@ def compare(
     Parameters
     ----------
     presets
-        What to compare; all the small families unless given.
+        What to compare; one of each family unless given.
     budget
         Minutes of training for each; for fewer than 12, fewer clips are made.
     world
@@ -60,13 +60,13 @@ def compare(
         Print the reports as one JSON object at the end.
     """
     from kineograph.compare import page
-    from kineograph.compare.contest import ENTRANTS, Terms
+    from kineograph.compare.contest import MAIN, Terms
 
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
     if not 0 < budget < math.inf:
         raise RequestError(f"budget must be minutes above 0, not {budget:g}.")
-    terms = Terms(presets or ENTRANTS, budget, world, seed=seed, judged=clips).in_proportion()
+    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips).in_proportion()
     with explaining_disk(report):
         entries = _follow(terms, report)
         for path in page.write(entries, terms, report):

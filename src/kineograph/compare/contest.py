@@ -35,7 +35,10 @@ from kineograph.video import Chunk
 
 TERMS, REPORT, CLIPS = "contest.json", "report.json", "clips"
 PROMPTS = suite.SMALL_PROMPTS[:6]
-ENTRANTS = tuple(name for name, preset in PRESETS.items() if isinstance(preset(), FamilyRecipe))
+ENTRANTS = {
+    name: recipe.kind.name for name, preset in PRESETS.items() if isinstance(recipe := preset(), FamilyRecipe)
+}
+MAIN = tuple({family: name for name, family in reversed(ENTRANTS.items())}.values())[::-1]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Terms:
     """What all are given: minutes of training, and clips of a world, of which `clips` are kept as pixels and
     `latents`, these among them, as latents. `judged` clips are made for each kind of scenes."""
 
-    presets: tuple[str, ...] = ENTRANTS
+    presets: tuple[str, ...] = MAIN
     minutes: float = 12.0
     world: str = "small"
     clips: int = 1024

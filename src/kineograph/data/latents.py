@@ -55,7 +55,8 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
 
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
-    guides, where the data knows it; the last `canvas` of these their frames, for a canvas.
+    guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
+    `played` ones, of clips in which somebody acts.
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -69,11 +70,13 @@ class FlowBatches:
         batch: int,
         canvas: int,
         guided: int,
+        played: int,
         seed: int,
     ) -> None:
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
         self.shards, self.vocabulary, self.length = latents, vocabulary, length
-        self.guided = guided if set(truth.FIELDS) <= set(latents.fields()) else 0
+        known = set(truth.FIELDS) <= set(latents.fields())
+        self.guided, self.played = (guided, played) if known else (0, 0)
 
     @cached_property
     def _all(self) -> dict[str, Tensor]:
@@ -90,10 +93,17 @@ class FlowBatches:
         manners = self._all["manner"]
         return {manner: torch.nonzero(manners == manner)[:, 0] for manner in set(manners.tolist())}
 
+    @cached_property
+    def _acted(self) -> list[int]:
+        """The clips in which somebody acts."""
+        found: list[int] = torch.nonzero((self._all["actions"] != truth.NOBODY).any(dim=1))[:, 0].tolist()
+        return found
+
     def batch(self, step: int) -> dict[str, Tensor]:
-        plain = indices(len(self.shards), self.size - self.canvas, step, self.seed)
+        played = indices(len(self._acted), self.played, step, self.seed + 2) if self.played else []
+        plain = indices(len(self.shards), self.size - self.canvas - self.played, step, self.seed)
         framed = indices(len(self.clips), self.canvas, step, self.seed + 1) if self.canvas else []
-        rows = plain + framed
+        rows = plain + [self._acted[number] for number in played] + framed
         batch = {name: self._all[name][rows] for name in ("latents", "caption")}
         if framed:
             batch["frames"] = torch.stack([self.clips.clip(i, "frames") for i in framed])

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from kineograph.models import weights
 from kineograph.models.family import Spec
 from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks, FlowNetworks
 from kineograph.models.folding import fold_canvas, partly_known
-from kineograph.models.guides import fold_guides
+from kineograph.models.guides import Guides, fold_guides
 from kineograph.models.playing import World, played
 from kineograph.models.precision import autocast, hold
 from kineograph.models.telling import Telling
@@ -74,6 +75,21 @@ def _stops(canvas: Canvas) -> tuple[tuple[str, float], ...]:
     return tuple(canvas.guides.get("travel", ()))
 
 
+class _Told(NamedTuple):
+    """What a velocity depends on beside latents and times, of several batches in a row."""
+
+    captions: Tensor
+    canvas: Tensor | None
+    guides: Guides | None
+
+
+def _told(captions: Sequence[Tensor], canvas: Tensor | None, guides: Sequence[Guides | None]) -> _Told:
+    """Of the same batch under each of the captions, with its guides."""
+    known = [each for each in guides if each is not None]
+    repeated = None if canvas is None else canvas.repeat(len(captions), 1, 1, 1, 1)
+    return _Told(torch.cat(list(captions)), repeated, Guides.joined(known) if known else None)
+
+
 class _Led:
     """A window of a batch under way: what is held, what else is known and told, and where the captions lead.
 
@@ -85,13 +101,18 @@ class _Led:
         self.model, self.conditions = model, conditions
         self.clean, self.held = window.clean, window.held
         seen = partly_known(window.known, self.clean)
-        self.canvas = fold_canvas(window.frames, seen) if bool(seen.any()) else None
+        canvas = fold_canvas(window.frames, seen) if bool(seen.any()) else None
         weights = conditions.weights(window.start, self.clean.shape[1])
         counts = weights.flatten(1).any(dim=1)
-        self.weights, self.captions = weights[counts][..., None, None, None], conditions.captions[counts]
+        self.weights, captions = weights[counts][..., None, None, None], list(conditions.captions[counts])
         told = model.telling.window(conditions.canvases, conditions.styles, window.start)
         on_device = {kind: values.to(model.device) for kind, values in (told or {}).items()}
         self.guides = fold_guides(on_device) if told else None
+        self.prompted = _told(captions, canvas, [self.guides] * len(captions))
+        bare = self.guides and self.guides.bare
+        self.contrasted = _told(
+            [*captions, conditions.nothing], canvas, [*[self.guides] * len(captions), bare]
+        )
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
         self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
 
@@ -103,24 +124,19 @@ class _Led:
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
 
     def _prompted(self, z: Tensor, time: float, leap: float | None = None) -> Tensor:
-        return mixed(self.weights, self._slopes(z, time, *self.captions, leap=leap))
+        return mixed(self.weights, self._slopes(z, time, self.prompted, leap))
 
     def _both(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
-        *with_prompt, without = self._slopes(z, time, *self.captions, self.conditions.nothing)
+        *with_prompt, without = self._slopes(z, time, self.contrasted)
         return mixed(self.weights, with_prompt), without
 
-    def _slopes(
-        self, z: Tensor, time: float, *captions: Tensor, leap: float | None = None
-    ) -> tuple[Tensor, ...]:
+    def _slopes(self, z: Tensor, time: float, told: _Told, leap: float | None = None) -> tuple[Tensor, ...]:
         """The velocity under each caption, all in one pass through the network; 0 where latents are held.
         With `leap`, the mean one over so much time."""
-        several = len(captions)
+        several = len(told.captions) // len(z)
         again = (several, 1, 1, 1, 1)
         levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
-        canvas = None if self.canvas is None else self.canvas.repeat(again)
-        guides = None if self.guides is None else self.guides.repeated(several)
         with autocast(self.model.device, self.model.dtype):
-            told = torch.cat(captions), canvas, guides
             lengths = None if leap is None else (levels < 1) * leap
             _, v = self.model.networks.velocity(z.repeat(again), levels, *told, lengths)
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)

@@ -179,8 +179,9 @@ class Drawn:
     def told(
         self, text: TextEncoder, *, prompted: bool = True
     ) -> tuple[Tensor, Tensor | None, Guides | None]:
-        """What the velocity depends on beside latents and times, with or without the captions."""
-        return text(self.caption * prompted), self.canvas, self.guides
+        """What the velocity depends on beside latents and times, with or without captions and guides."""
+        guides = self.guides if prompted or self.guides is None else self.guides.bare
+        return text(self.caption * prompted), self.canvas, guides
 
 
 class FlowObjective:

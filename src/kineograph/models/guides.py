@@ -20,7 +20,7 @@ B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,9 +56,18 @@ class Guides(NamedTuple):
     source: Tensor
     signals: Tensor
 
-    def repeated(self, times: int) -> Guides:
-        """The same for a batch that stands so many times in a row."""
-        return Guides(*(part.repeat(times, *[1] * (part.dim() - 1)) for part in self))
+    @property
+    def bare(self) -> Guides:
+        """The same clip to be changed, and nothing else told: what guidance leads away from."""
+        told = torch.zeros_like(self.signals)
+        source = KINDS.index("source") - len(KINDS)
+        told[..., source] = self.signals[..., source]
+        return Guides(torch.zeros_like(self.maps), self.source, told)
+
+    @staticmethod
+    def joined(several: Sequence[Guides]) -> Guides:
+        """Those of several batches in a row."""
+        return Guides(*(torch.cat(parts) for parts in zip(*several, strict=True)))
 
 
 def signals_of(channels: int) -> int:
@@ -204,7 +213,7 @@ FIRST = {
     "depth": 2,
     "edges": 2,
     "camera": 4,
-    "actions": 30,  # few clips have any
+    "actions": 100,  # few clips have any
     "source": 9,
     "style": 10,
 }

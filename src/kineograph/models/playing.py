@@ -10,9 +10,9 @@ group is whole, the window moves on by it. So a frame costs most where an action
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class World:
     @torch.inference_mode()
     def next(self, action: str) -> Frames:
         """The frame (H, W, 3), of the canvas's size, that an action leads to."""
-        ahead = self.ahead if action == self._expected() else None
+        ahead = self.ahead if action == expected(self.told) else None
         self.told.append(action)
         if ahead is None:
             at = self.latents.shape[1]
@@ -91,10 +91,6 @@ class World:
         self.noise = self.model.drawn([self.draws], self.groups, "play")
         self.groups += 1
 
-    def _expected(self) -> str:
-        """The action that comes next if the thing runs on, or stands still, as it does."""
-        return next((action for action in reversed(self.told) if action != "jump"), "none")
-
     def _made(self) -> Tensor:
         """The latents of the whole window (1, t, C, h, w)."""
         seen = torch.cat([self.past, self.group], dim=1)
@@ -102,7 +98,7 @@ class World:
         frames = torch.cat([seen, seen.new_zeros(1, unknown, *seen.shape[2:])], dim=1)
         known = torch.arange(frames.shape[1], device=seen.device) < seen.shape[1]
         known = known[None, :, None, None].expand(-1, -1, *seen.shape[3:])
-        told = (*self.told, *[self._expected()] * (unknown - 1))
+        told = (*self.told, *[expected(self.told)] * (unknown - 1))
         canvas = replace(self.canvas, guides={"actions": told})
         start = torch.cat([self.latents, self.noise[:, self.latents.shape[1] :]], dim=1)
         conditions = replace(self.conditions, canvases=[canvas])
@@ -113,7 +109,24 @@ class World:
             return self.model.networks.tokenizer.decode_next(latents, memory)
 
 
-def played(world: World, canvas: Canvas, actions: Iterable[str]) -> Iterator[Chunk]:
+class Playable(Protocol):
+    """A world that is shown frame by frame."""
+
+    def next(self, action: str) -> Frames:
+        """The frame (H, W, 3) that an action leads to."""
+        ...
+
+    def rest(self) -> None:
+        """Do what can be done while nobody waits for a frame."""
+        ...
+
+
+def expected(told: Sequence[str]) -> str:
+    """The action that comes next if the thing runs on, or stands still, as it does."""
+    return next((action for action in reversed(told) if action != "jump"), "none")
+
+
+def played(world: Playable, canvas: Canvas, actions: Iterable[str]) -> Iterator[Chunk]:
     """The canvas's beginning, and then a frame for each action."""
     yield Chunk(canvas.frames[: canvas.past], 0)
     for number, action in enumerate(actions, start=canvas.past):

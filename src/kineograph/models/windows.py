@@ -88,6 +88,10 @@ class LatentModel(ABC, Generic[ConditionsT]):
     def evaluations(self, sampling: Sampling) -> int:
         """How many network evaluations a window takes."""
 
+    def effort(self, canvases: Sequence[Canvas], span: Span, sampling: Sampling) -> int:
+        """How many this window takes; as many as any, unless a family knows better."""
+        return self.evaluations(sampling)
+
     @abstractmethod
     def fill(
         self,
@@ -114,7 +118,10 @@ class LatentModel(ABC, Generic[ConditionsT]):
         first = conditions.canvases[0]
         backwards = len(first) > self.spec.window and first.task == "precede"  # as of all in the batch
         spans = spans_of(len(first), self.spec.window, CONTEXT, backwards=backwards)
-        total = self._unknown(conditions.canvases, spans) * self.evaluations(sampling)
+        total = sum(
+            self.effort(conditions.canvases, span, sampling)
+            for span in self._unknown(conditions.canvases, spans)
+        )
         done = 0
         made: Tensor | None = None
         kept: list[Latents] = []
@@ -172,10 +179,11 @@ class LatentModel(ABC, Generic[ConditionsT]):
         return self.encoded(frames) if bool(clean.any()) else torch.zeros(1, device=self.device)
 
     @staticmethod
-    def _unknown(canvases: Sequence[Canvas], spans: Sequence[Span]) -> int:
-        """How many windows add frames that are not wholly known."""
+    def _unknown(canvases: Sequence[Canvas], spans: Sequence[Span]) -> list[Span]:
+        """The windows that add frames that are not wholly known."""
         added = [slice(span.first, span.last) for span in spans]
-        return sum(not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added)
+        wanted = [not all(bool(canvas.known[new].all()) for canvas in canvases) for new in added]
+        return [span for span, unknown in zip(spans, wanted, strict=True) if unknown]
 
     def _padded(self, canvas: Canvas, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and mask of a window at the native size; edges are continued, frames beyond are unknown."""

@@ -102,7 +102,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
         """The flow, and then its leaps from noise to data."""
         stage, length = self.recipe.stages[name], networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
-        rows = stage.batch, stage.canvas, stage.guided
+        rows = stage.batch, stage.canvas, stage.guided, stage.played
         data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kineograph import models
+from kineograph.models.dynamics import RnnConfig
 from kineograph.models.players import GANConfig
 from kineograph.models.predictor import TransformerConfig
 from kineograph.models.prompted import LatentFamily
@@ -91,6 +92,59 @@ class VaeRecipe(FamilyRecipe):
 def vae() -> VaeRecipe:
     """A prior that is learnt, and a style apart."""
     return VaeRecipe("vae", preset="vae")
+
+
+def _rnn_stage() -> Stage:
+    optim = OptimConfig(rate=2e-3, muon=("blocks", "cells"), weight_decay=0.01, warmup=200)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim), canvas=4, guided=8, played=4)
+
+
+@dataclass(frozen=True)
+class RnnRecipe(FamilyRecipe):
+    """A model that predicts frame after frame."""
+
+    network: RnnConfig = field(default_factory=lambda: RnnConfig(tokenizer_of=HOME))
+    rnn_stage: Stage = field(default_factory=_rnn_stage)
+
+    @property
+    def kind(self) -> LatentFamily[Any, Any, Any]:
+        return models.rnn.FAMILY
+
+
+def recurrent(cell: str, width: int, depth: int) -> RnnRecipe:
+    """Cells of one kind, whose name is the preset's too."""
+    recipe = RnnRecipe(cell, preset=cell)
+    return replace(recipe, network=replace(recipe.network, cell=cell, width=width, depth=depth))
+
+
+def convlstm() -> RnnRecipe:
+    """Convolutional LSTM."""
+    return recurrent("convlstm", 80, 2)
+
+
+def convgru() -> RnnRecipe:
+    """Convolutional GRU."""
+    return recurrent("convgru", 88, 2)
+
+
+def lstm() -> RnnRecipe:
+    """LSTM over whole latent frames."""
+    return recurrent("lstm", 208, 1)
+
+
+def gru() -> RnnRecipe:
+    """GRU over whole latent frames."""
+    return recurrent("gru", 208, 1)
+
+
+def mingru() -> RnnRecipe:
+    """minGRU over maps, whose training needs no loop over time."""
+    return recurrent("mingru", 112, 4)
+
+
+def predrnn() -> RnnRecipe:
+    """Spatio-temporal LSTM."""
+    return recurrent("predrnn", 56, 2)
 
 
 def _codes_stage() -> Stage:

@@ -64,7 +64,7 @@ class FamilyRun(Run[FamilyRecipe]):
     ) -> Iterator[Event]:
         recipe, config = self.recipe, networks.config
         stage = recipe.stages[name]
-        rows = stage.batch, stage.canvas, stage.guided
+        rows = stage.batch, stage.canvas, stage.guided, stage.played
         vocabulary = Vocabulary(config.words)
         data = latents.FlowBatches(encoded, clips, vocabulary, config.text_length, *rows, recipe.seed)
         own = {part: module for part, module in networks.named_children() if part != "tokenizer"}

@@ -35,13 +35,13 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=28)
+    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=36, played=10)
 
 
 def _leap_stage() -> Stage:
     optim = OptimConfig(rate=1e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
     train = TrainConfig(minutes=20, optim=optim, ema=0.99, seed=2, compile=True)
-    return Stage(16, train, canvas=3, guided=7)
+    return Stage(16, train, canvas=3, guided=9, played=3)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def playground_gpu() -> DiffusionRecipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=224), 10),
-        leap_stage=lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=56), 3),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=288, played=80), 10),
+        leap_stage=lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=72, played=24), 3),
         decoder_stage=lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
@@ -138,7 +138,7 @@ def footage() -> DiffusionRecipe:
         data="",
         init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=lasting(cpu.tokenizer_stage, 8),
-        flow_stage=lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2), 10),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2, played=0), 10),
         leap_stage=lasting(cpu.leap_stage, 0),
         decoder_stage=lasting(cpu.decoder_stage, 0),
     )
@@ -152,6 +152,12 @@ PRESETS: dict[str, Callable[[], Recipe]] = {
     "unet": family_presets.unet,
     "gan": family_presets.gan,
     "vae": family_presets.vae,
+    "convlstm": family_presets.convlstm,
+    "convgru": family_presets.convgru,
+    "lstm": family_presets.lstm,
+    "gru": family_presets.gru,
+    "mingru": family_presets.mingru,
+    "predrnn": family_presets.predrnn,
     "transformer": family_presets.transformer,
     "raster": family_presets.raster,
 }
