@@ -55,7 +55,9 @@ def test_actions_count_as_often_as_they_say(rows):
     assert actions_of(text) == tuple(name for name, times in rows for _ in range(times))
 
 
-@pytest.mark.parametrize("text", ["", "fly", "left*", "left*-1", "left*0", "left*2.5", "left*99999", None])
+@pytest.mark.parametrize(
+    "text", ["", "fly", "left*", "left*-1", "left*0", "left*2.5", "left*99999", "left*9999 " * 10**5, None]
+)
 def test_what_is_no_action_is_refused(text):
     with pytest.raises(RequestError):
         actions_of(text)

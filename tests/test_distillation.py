@@ -76,5 +76,7 @@ def test_other_numbers_of_steps_and_guidance_are_taken_the_long_way():
     assert settings(Request("a"), model) == settings(Request("a", steps=LEAPS), model) == LEAPING
     assert settings(Request("a", steps=9), model) == Sampling(9, 3.0, "multistep")
     assert settings(Request("a", guidance=2.0), model) == Sampling(24, 2.0, "multistep")
+    assert settings(Request("a", video="a.mp4", edit=1.0), model) == LEAPING
+    assert settings(Request("a", video="a.mp4", edit=0.5), model) == Sampling(24, 3.0, "multistep")
     thorough = Diffusion(networks, spec_of("tiny", networks.config))
     assert settings(Request("a", steps=LEAPS), thorough) == Sampling(LEAPS, 3.0, "multistep")

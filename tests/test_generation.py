@@ -1,12 +1,14 @@
 """The way: what is made depends on the request alone, and what can't be made is refused before any work."""
 
+import os
+
 import numpy as np
 import pytest
 from plain_model import PlainModel
 
 from kineograph import catalog
 from kineograph.canvas import GUIDES, TASKS, continue_canvas
-from kineograph.errors import AbilityError, RequestError
+from kineograph.errors import AbilityError, MediaError, RequestError
 from kineograph.generation import generate, generate_batch, generate_video
 from kineograph.guiding import notes_on
 from kineograph.models.family import Step
@@ -113,3 +115,9 @@ def test_one_line_makes_the_same_clip(monkeypatch, tmp_path):
     np.testing.assert_array_equal(video.frames, frames_of(Request("a ball", seed=5, frames=6)))
     assert video.save(tmp_path / "ball.mp4").frames == 6
     assert video.claim.seed == 5
+
+
+def test_a_pose_is_not_awaited_from_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pose.json")
+    with pytest.raises(MediaError, match="pipe"):
+        generate(Request("a ball", pose=str(tmp_path / "pose.json")), model)

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kineograph.controls import ACTIONS
-from kineograph.models.guides import KINDS, MAPS, draw_told, fold_guides, signals_of, style_of, untold
+from kineograph.models.guides import (
+    KINDS,
+    MAPS,
+    Guides,
+    draw_told,
+    fold_guides,
+    signals_of,
+    style_of,
+    untold,
+)
 
 GRID, CHANNELS, FRAMES, SIDE = (3, 2, 2), 4, 9, 16
 
@@ -40,6 +49,20 @@ def test_nothing_told_is_nothing():
     guides = fold_guides(untold(2, GRID, CHANNELS))
     assert all(not part.any() for part in guides)
     assert guides.signals.shape == (2, 3, signals_of(CHANNELS))
+
+
+def test_bare_guides_tell_of_the_source_alone():
+    source, style = torch.randn(1, 3, CHANNELS, 2, 2), torch.randn(2 * CHANNELS)
+    all_told = fold_guides(told(source=source, style=style, boxes=0.5, actions=1.0))
+    assert all(map(torch.equal, all_told.bare, fold_guides(told(source=source))))
+    assert all(not part.any() for part in fold_guides(told(style=style, boxes=0.5)).bare)
+
+
+def test_joined_guides_stand_in_a_row():
+    several = [fold_guides(told(clips, boxes=0.1 * clips)) for clips in (1, 2)]
+    joined = Guides.joined(several)
+    assert all(torch.equal(part[:1], one) for part, one in zip(joined, several[0], strict=True))
+    assert all(torch.equal(part[1:], one) for part, one in zip(joined, several[1], strict=True))
 
 
 @given(st.floats(0.3, 0.7), st.floats(0.3, 0.7), st.integers(0, 2))

@@ -257,3 +257,21 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_th
         assert torch.equal(batch["style"][news, 1].long(), own[news, 1])
         first, again = ({k: v.nan_to_num() for k, v in data.batch(step).items()} for _ in range(2))
         assert same(first, again)
+
+
+def test_rows_that_are_played_come_last_of_those_without_frames(tmp_path):
+    learnt = lessons(64, 4)
+    fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
+    numbers = torch.arange(64).half()[:, None, None, None, None]
+    made = fields | {"latents": numbers.expand(64, 5, 2, 2, 2)}
+    shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
+    rows = {"batch": 16, "canvas": 0, "guided": 10, "played": 6}
+    data = latents.FlowBatches(shards, shards, Vocabulary(("a",)), 4, **rows, seed=0)
+    seen = set()
+    for step in range(4):
+        batch = data.batch(step)
+        assert len(batch["latents"]) == 16
+        assert len(batch["actions"]) == 10
+        assert not batch["actions"][-6:].isnan().any()
+        seen |= set(batch["latents"][-6:, 0, 0, 0, 0].long().tolist())
+    assert seen == {number for number, lesson in enumerate(learnt) if lesson.scene.actions}

@@ -94,17 +94,19 @@ def actions_of(text: str) -> tuple[str, ...]:
     Raises:
         RequestError: a word is no action.
     """
-    done: list[str] = []
+    runs: list[tuple[str, int]] = []
     for word in text.split() if isinstance(text, str) else ():
         name, _, times = word.partition("*")
         if name not in ACTIONS or not re.fullmatch(r"\d{1,5}|", times) or (times == "" and "*" in word):
             raise RequestError(
                 f"{word[:40]!r} is no action: give {', '.join(ACTIONS)}, with *N for N frames of it."
             )
-        done += [name] * int(times or 1)
-    if not 1 <= len(done) <= MOST_POINTS:
-        raise RequestError("actions must be words such as 'right*8 jump none*4', one action a frame.")
-    return tuple(done)
+        runs.append((name, int(times or 1)))
+    if not 1 <= sum(count for _, count in runs) <= MOST_POINTS:
+        raise RequestError(
+            f"actions must be words such as 'right*8 jump none*4', one action a frame, {MOST_POINTS} at most."
+        )
+    return tuple(name for name, count in runs for _ in range(count))
 
 
 def check(tracks: Sequence[str], boxes: Sequence[str], camera: str | None, actions: str | None) -> None:

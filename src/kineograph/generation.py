@@ -104,22 +104,31 @@ def play(request: Request, model: Model, actions: Iterable[str] | None = None) -
     if actions is None and request.actions is None:
         raise RequestError("There is nothing to play: give actions, such as 'right*8 jump'.")
     chosen = actions_of(request.actions or "") if actions is None else actions
+    return play_on(prepare_world(request, model), request, model, chosen)
+
+
+def prepare_world(request: Request, model: Model) -> Canvas:
+    """The canvas on which a world begins, as `prepare` makes it.
+
+    Raises:
+        AbilityError, RequestError, MediaError: as `play`.
+    """
     if more := (guides_of(request) - {"actions", "style"}) | ({task_of(request)} - {"text", "image"}):
         raise RequestError(
             f"A world to play begins with a prompt or its first image; leave out {', '.join(sorted(more))}."
         )
-    begin = replace(request, frames=model.spec.window, seconds=None, actions="none")
-    return _played(prepare(begin, model), begin, model, _checked(chosen))
+    return prepare(replace(request, frames=model.spec.window, seconds=None, actions="none"), model)
 
 
-def _played(canvas: Canvas, request: Request, model: Model, actions: Iterable[str]) -> Iterator[Chunk]:
+def play_on(canvas: Canvas, request: Request, model: Model, actions: Iterable[str]) -> Iterator[Chunk]:
+    """Play a world from its prepared canvas."""
     if not canvas.past:
         first = next(item for item in fill(canvas, request, model) if isinstance(item, Chunk))
         canvas.frames[0], canvas.known[0] = first.frames[0], True
     own = settings(request, model)
     few = own if request.steps is not None else replace(own, steps=min(own.steps, FEW_STEPS))
     quick = few if request.guidance is not None else replace(few, guidance=1.0)
-    yield from model.play(canvas, noise_of(request), quick, actions)
+    yield from model.play(canvas, noise_of(request), quick, _checked(actions))
 
 
 def _checked(actions: Iterable[str]) -> Iterator[str]:
@@ -157,7 +166,8 @@ def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
 
 def settings(request: Request, model: Model) -> Sampling:
     """The model's own way of sampling with what the request says put over it."""
-    return model.spec.setting(request.steps, request.guidance)
+    midway = request.edit is not None and request.edit < 1  # where the way of such an edit begins
+    return model.spec.setting(request.steps, request.guidance, midway=midway)
 
 
 def _fill(

@@ -6,7 +6,7 @@ Like `fitting`, a place where paths of files exist; what follows knows arrays al
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from kineograph.controls import JOINTS, THINGS, VALUES, actions_of, path_of, pos
 from kineograph.errors import MediaError, RequestError
 from kineograph.fitting import fit
 from kineograph.media.decode import reading
+from kineograph.media.sandbox import opened
+from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.request import Request
 from kineograph.video import Frames
 
@@ -83,12 +85,10 @@ def _paths(name: str, texts: Sequence[str], frames: int) -> NDArray[np.float32]:
 def _pose(request: Request, canvas: Canvas) -> NDArray[np.float32]:
     assert request.pose is not None
     try:
-        with Path(request.pose).open("rb") as file:
-            text = file.read(LARGEST_POSE + 1)
-    except OSError as error:
-        raise MediaError(f"{request.pose!r} can't be read: {error.strerror}.") from error
-    if len(text) > LARGEST_POSE:
-        raise RequestError(f"{request.pose!r} is too large for a pose; it may have {LARGEST_POSE} bytes.")
+        with opened(request.pose, replace(LIMITS, file_bytes=LARGEST_POSE)) as file:
+            text = file.readall()
+    except Unreadable as reason:
+        raise MediaError(f"{request.pose!r} {reason}") from reason
     poses = np.array(poses_of(text.decode("utf-8", "replace")), np.float32).reshape(-1, JOINTS, 2)
     posed = along(poses, len(canvas))[:, None]
     nobody = np.full((len(canvas), THINGS - 1, *posed.shape[2:]), np.nan, np.float32)

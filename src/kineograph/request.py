@@ -114,6 +114,8 @@ class Walk:
 
     def __post_init__(self) -> None:
         _check_prompt(self.prompt)
+        if not self.prompt.strip():
+            raise RequestError("The prompt at the end of a walk must say something; give it words.")
         _check_number("The seed at the end of a walk", self.seed, 0, MAX_SEED, whole=True)
         _check_number("The share of a walk", self.share, 0, 1, whole=False)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -22,7 +22,6 @@ from kineograph.errors import RequestError
 from kineograph.request import MAX_FRAMES, Keyframe, Request
 
 if TYPE_CHECKING:
-    from kineograph.models.family import Model
     from kineograph.provenance.claim import Job
     from kineograph.provenance.mark import Saved
     from kineograph.video import Chunk, Frames
@@ -37,6 +36,7 @@ def play(
     model: str | None = None,
     image: str | None = None,
     style: Annotated[list[str] | None, Parameter(negative=())] = None,
+    fit: Literal["crop", "pad"] | None = None,
     size: str | None = None,
     steps: int | None = None,
     guidance: float | None = None,
@@ -72,6 +72,9 @@ def play(
         The first frame.
     style
         A clip or picture whose style is wanted; may be given several times, for a style between them.
+    fit
+        How a first frame of another shape is fitted: crop (the default) fills the frame and cuts the rest
+        off, pad keeps all.
     size
         WIDTHxHEIGHT in pixels; the model's own unless given, which is its largest.
     steps
@@ -95,6 +98,7 @@ def play(
         "model": model_of(model) if model is not None else None,
         "images": (Keyframe(image),) if image is not None else None,
         "style": tuple(style) if style else None,
+        "fit": fit,
         "size": size_of(size) if size is not None else None,
         "steps": steps,
         "guidance": guidance,
@@ -156,18 +160,24 @@ class Taken:
 
 
 def _play(request: Request, recorded: Job | None, out: Path | None, json: bool) -> None:
+    from kineograph import generation
+    from kineograph.cli.terminal import screen
     from kineograph.provenance import mark
     from kineograph.provenance.claim import job_of
 
     start = time.perf_counter()
     model = catalog.load(request.model)
-    tell((), unheard(request), request.prompts)
+    canvas = generation.prepare_world(request, model)
+    tell(canvas.notes, unheard(request), request.prompts)
     tell_changes(recorded, model)
     if out is not None:
         mark.check(out, model.spec.fps)
     with ExitStack() as stack:
         taken = Taken(_actions(request, model.spec.fps, stack))
-        chunks = _watched(request, model, taken, stack)
+        chunks = generation.play_on(canvas, request, model, taken)
+        if sys.stderr.isatty():
+            line = HELP if request.actions is None else ""
+            chunks = _shown(chunks, stack.enter_context(screen(sys.stderr, line)))
         if out is None:
             deque(chunks, maxlen=0)
             return
@@ -201,18 +211,6 @@ def _actions(request: Request, fps: float, stack: ExitStack) -> Iterable[str]:
     keyboard = sys.stdin.fileno()
     stack.enter_context(terminal.unbuffered(keyboard))
     return terminal.actions_from(keyboard, fps)
-
-
-def _watched(request: Request, model: Model, taken: Taken, stack: ExitStack) -> Iterator[Chunk]:
-    """What is played, shown where there is a terminal, which `stack` restores."""
-    from kineograph import generation
-    from kineograph.cli.terminal import screen
-
-    chunks = generation.play(request, model, taken)
-    if not sys.stderr.isatty():
-        return chunks
-    line = HELP if request.actions is None else ""
-    return _shown(chunks, stack.enter_context(screen(sys.stderr, line)))
 
 
 def _shown(chunks: Iterator[Chunk], show: Callable[[Frames], None]) -> Iterator[Chunk]:

@@ -37,11 +37,13 @@ class Spec:
     weights_hash: str = ""
     thorough: Sampling | None = None
 
-    def setting(self, steps: int | None = None, guidance: float | None = None) -> Sampling:
+    def setting(
+        self, steps: int | None = None, guidance: float | None = None, *, midway: bool = False
+    ) -> Sampling:
         """How to sample, where somebody has given the steps or the guidance. A way of few steps is taken as
-        it is, with that number of steps, or not at all."""
+        it is, with that number of steps and from its beginning (not `midway`), or not at all."""
         own = self.sampling
-        if self.thorough and (guidance is not None or steps not in (None, own.steps)):
+        if self.thorough and (midway or guidance is not None or steps not in (None, own.steps)):
             own = self.thorough
         return replace(
             own,

@@ -41,8 +41,12 @@ class Telling:
         return torch.stack([self._style(clips) if clips else nothing for clips in wanted])
 
     def _style(self, clips: Sequence[Frames]) -> Tensor:
-        latents = [self.encode(self._window_of([clip], 0)) for clip in clips]
-        return style_of(torch.cat(latents)).mean(dim=0).cpu()
+        return torch.stack([self._style_of(clip) for clip in clips]).mean(dim=0).cpu()
+
+    def _style_of(self, clip: Frames) -> Tensor:
+        """The mean style (2 C,) of a clip's windows."""
+        starts = range(0, len(clip), self.spec.window)
+        return torch.cat([style_of(self.encode(self._window_of([clip], at))) for at in starts]).mean(dim=0)
 
     def window(self, canvases: Sequence[Canvas], styles: Tensor, start: int) -> dict[str, Tensor] | None:
         """All kinds of guides of the window that begins at the frame `start`; None if nothing is told."""
