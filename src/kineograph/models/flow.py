@@ -20,7 +20,7 @@ from kineograph.models.tokenizer import SPACE_STRIDE, Tokenizer, TokenizerConfig
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
 
-LEAPS = 4  # from noise to data, where the flow has learnt to leap
+LEAPS = 8  # from noise to data, where the flow has learnt to leap
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 

@@ -40,8 +40,8 @@ def _flow_stage() -> Stage:
 
 def _leap_stage() -> Stage:
     optim = OptimConfig(rate=1e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
-    train = TrainConfig(minutes=20, optim=optim, ema=0.99, seed=2, compile=True)
-    return Stage(16, train, canvas=3, guided=9, played=3)
+    train = TrainConfig(minutes=25, optim=optim, ema=0.99, seed=2, compile=True)
+    return Stage(8, train, canvas=2, guided=5, played=2)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def playground_gpu() -> DiffusionRecipe:
         latents=262_144,
         tokenizer_stage=lasting(replace(cpu.tokenizer_stage, batch=32), 7),
         flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=288, played=80), 10),
-        leap_stage=lasting(replace(cpu.leap_stage, batch=128, canvas=16, guided=72, played=24), 3),
+        leap_stage=lasting(replace(cpu.leap_stage, batch=64, canvas=16, guided=40, played=16), 3),
         decoder_stage=lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
