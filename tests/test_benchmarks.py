@@ -1,6 +1,7 @@
 """The benchmarks: what is counted, how it is timed, and that the page holds what was measured."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,17 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import diffusion_networks, save_shaken, shaken
 
-from benchmarks import long, process, report, setup, side_by_side
+from benchmarks import leaps, long, process, report, setup, side_by_side
 from benchmarks.__main__ import PARTS, main
 from benchmarks.report import Row
 from benchmarks.timing import QUICK, Effort, Measured, flops_of, in_turn, measure
-from kineograph.errors import OutputError
+from kineograph import catalog
+from kineograph.errors import OutputError, RequestError
+from kineograph.models import diffusion
+from kineograph.models.diffusion import LEAPING
+from kineograph.models.flow import LEAPS
 from kineograph.models.layers import attend
 
 TWICE = Measured(seconds=2.0, runs=3, gemm=1e9, flops=5e8)
@@ -147,6 +153,21 @@ def test_long_clips_end_to_end(tmp_path):
 
 
 # The command
+
+
+def test_leaps_stand_beside_as_many_and_more_steps(tmp_path):
+    networks = shaken(diffusion_networks())
+    diffusion.save(tmp_path / "model", networks, diffusion.spec_of("tiny", networks.config, LEAPING))
+    ways = leaps.ways_of(catalog.load(str(tmp_path / "model")))
+    page = leaps.page(list(leaps.measured(ways, 2, leaps.SHOWN[:1], QUICK)), 2)
+    assert re.search(rf"\| passes through the network +\| {LEAPS} +\| 48 +\| {2 * LEAPS} +\|", page)
+    assert f"{leaps.SHOWN[0].name}: all" in page
+
+
+def test_a_model_that_does_not_leap_is_refused(tmp_path):
+    save_shaken(tmp_path / "model")
+    with pytest.raises(RequestError, match="one way"):
+        leaps.main(clips=2, model=str(tmp_path / "model"))
 
 
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):
