@@ -126,6 +126,16 @@ def test_what_is_saved_is_what_is_loaded(name, folders, models, tmp_path):
     again = load(name, tmp_path / "again", torch.float32)
     assert again.spec.weights_hash == models[name].spec.weights_hash
     assert np.array_equal(frames_of(again, blank()), frames_of(models[name], blank()))
+    pairs = zip(lasting(models[name].networks), lasting(again.networks), strict=True)
+    assert all(one == other and torch.equal(value, loaded) for (one, value), (other, loaded) in pairs)
+
+
+def lasting(networks):
+    """All parameters but those of modules that aren't shipped, such as a discriminator."""
+    modules = {child for child, _ in networks.named_children()}
+    kept = {*networks.shipped(), "tokenizer"} if hasattr(networks, "shipped") else modules
+    left_out = tuple(f"{child}." for child in modules - kept)
+    return [(name, value) for name, value in networks.named_parameters() if not name.startswith(left_out)]
 
 
 @every_family

@@ -160,11 +160,12 @@ class RnnNetworks(LatentNetworks[RnnConfig]):
             )
         )
         self.dynamics = Dynamics(config)
-        self.backwards = nn.Parameter(torch.randn(config.text_width) * 0.1)
+        self.backwards = nn.Embedding(1, config.text_width)
+        nn.init.normal_(self.backwards.weight, std=0.1)
 
     def led(self, captions: Tensor, backwards: Tensor) -> Tensor:
         """Encoded captions (B, L, D) that say which clips (B,) bool are made from their end."""
-        return captions + backwards[:, None, None] * self.backwards
+        return captions + backwards[:, None, None] * self.backwards.weight
 
 
 def in_order(x: Tensor, backwards: Tensor) -> Tensor:
