@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import diffusion_networks, save_shaken, shaken
 
-from benchmarks import leaps, long, process, report, setup, side_by_side
+from benchmarks import long, process, report, setup, side_by_side, steps
 from benchmarks.__main__ import PARTS, main
 from benchmarks.report import Row
 from benchmarks.timing import QUICK, Effort, Measured, flops_of, in_turn, measure
@@ -24,6 +24,7 @@ from kineograph.models import diffusion
 from kineograph.models.diffusion import LEAPING
 from kineograph.models.flow import LEAPS
 from kineograph.models.layers import attend
+from kineograph.sampling.settings import Sampling
 
 TWICE = Measured(seconds=2.0, runs=3, gemm=1e9, flops=5e8)
 
@@ -158,16 +159,19 @@ def test_long_clips_end_to_end(tmp_path):
 def test_leaps_stand_beside_as_many_and_more_steps(tmp_path):
     networks = shaken(diffusion_networks())
     diffusion.save(tmp_path / "model", networks, diffusion.spec_of("tiny", networks.config, LEAPING))
-    ways = leaps.ways_of(catalog.load(str(tmp_path / "model")))
-    page = leaps.page(list(leaps.measured(ways, 2, leaps.SHOWN[:1], QUICK)), 2)
+    ways = steps.ways_of(catalog.load(str(tmp_path / "model")))
+    page = steps.page(list(steps.measured(ways, 2, steps.SHOWN[:1], QUICK)), 2)
     assert re.search(rf"\| passes through the network +\| {LEAPS} +\| 48 +\| {2 * LEAPS} +\|", page)
-    assert f"{leaps.SHOWN[0].name}: all" in page
+    assert f"{steps.SHOWN[0].name}: all" in page
 
 
-def test_a_model_that_does_not_leap_is_refused(tmp_path):
+def test_a_model_that_does_not_leap_takes_fewer_steps(tmp_path):
     save_shaken(tmp_path / "model")
-    with pytest.raises(RequestError, match="one way"):
-        leaps.main(clips=2, model=str(tmp_path / "model"))
+    model = catalog.load(str(tmp_path / "model"))
+    ways = steps.ways_of(model.at(Sampling(6, 2.0)))
+    assert [way.spec.sampling.steps for way in ways.values()] == [3, 6, 2]
+    with pytest.raises(RequestError, match="too few"):
+        steps.ways_of(model)
 
 
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):

@@ -1,11 +1,11 @@
-"""`python -m benchmarks.leaps`: what do few steps cost in quality, and what do they save in time?"""
+"""`python -m benchmarks.steps`: what do few steps cost in quality, and what do they save in time?"""
 
 from __future__ import annotations
 
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from kineograph.sampling.solvers import evaluations
 BATCH = 16
 SHOWN = tuple(cell for cell in CELLS if not cell.held_out and cell.objects in (1, 2))
 TIMED = Effort(least=5, most=15, seconds=20.0, matrix=256)
+LEAST = 4  # steps
 CLOSE, FASTER = 0.03, 5.0  # the aims: how far below the many steps, and how many times as fast
 
 Ways = Mapping[str, Model]
@@ -44,18 +45,22 @@ class Way:
 
 
 def ways_of(model: Model) -> Ways:
-    """The model's leaps, its many guided steps, and as few of these as there are leaps.
+    """A few steps, the many, and fewer still. Where a model leaps, the first are its leaps, and the last as
+    many guided steps.
 
     Raises:
-        RequestError: it doesn't leap.
+        RequestError: the model takes too few steps to compare with fewer.
     """
-    leaps, many = model.spec.sampling, model.spec.thorough
+    own, many = model.spec.sampling, model.spec.thorough
     if many is None:
-        raise RequestError(f"The model {model.spec.name} has one way to sample: there is nothing to compare.")
+        if own.steps < LEAST:
+            raise RequestError(f"{model.spec.name} takes {own.steps} steps: there are too few to leave out.")
+        few, fewer = (replace(own, steps=own.steps // part) for part in (2, 3))
+        return {f"{way.steps} steps": model.at(way) for way in (few, own, fewer)}
     return {
-        f"{leaps.steps} leaps": model,
-        f"{many.steps} guided steps": model.at(many),
-        f"{leaps.steps} guided steps": model.at(model.spec.setting(leaps.steps, many.guidance)),
+        f"{own.steps} leaps": model,
+        f"{many.steps} steps": model.at(many),
+        f"{own.steps} steps": model.at(model.spec.setting(own.steps, many.guidance)),
     }
 
 
@@ -89,29 +94,29 @@ def _shares(cell: Cell, count: int, model: Model, name: str) -> Mapping[str, Fig
 def page(ways: list[Way], count: int) -> str:
     """The figures as a page in Markdown."""
     machine = cost.machine()
-    leaps, many, _ = ways
+    few, many, _ = ways
     below = [
         many.shares[cell][name].value - figure.value
-        for cell, figures in leaps.shares.items()
+        for cell, figures in few.shares.items()
         for name, figure in figures.items()
     ]
     return f"""# Few steps beside many
 
-    python -m benchmarks.leaps --clips {count} --report docs/leaps.md
+    python -m benchmarks.steps --clips {count} --report docs/steps.md
 
 printed this page with kineograph {kineograph.__version__} on {machine.processor}, {machine.cores} cores, \
 {machine.precision}.
 
 One set of weights, the same prompts and the same noise. Seconds are for a whole clip, decoder included,
 in turns. Shares are of {count} clips of each kind of scenes, by detectors; they vary by some points from
-chance alone ({_chance(leaps)} points in the widest 95% interval).
+chance alone ({_chance(few)} points in the widest 95% interval).
 
 {table(("", *[way.name for way in ways]), list(_costs(ways)))}
 
-The leaps are {many.seconds / leaps.seconds:.1f} times as fast as the many steps, with \
-{many.passes / leaps.passes:.1f} times fewer passes through the network (aim: {FASTER:g} times).
+{few.name} are {many.seconds / few.seconds:.1f} times as fast as {many.name}, with \
+{many.passes / few.passes:.1f} times fewer passes through the network (aim: {FASTER:g} times).
 Of {len(below)} shares, {sum(loss <= CLOSE + 1e-9 for loss in below)} are at most {CLOSE:.0%} below those of \
-the many steps (the aim for all); the worst is {max(below):.0%} below.
+{many.name} (the aim for all); the worst is {max(below):.0%} below.
 On average they are {statistics.mean(below):.1%} below.
 
 {table(("", *[way.name for way in ways]), list(_rows(ways)))}
@@ -135,7 +140,7 @@ def _rows(ways: list[Way]) -> Iterator[list[str]]:
 
 
 def main(*, clips: int = 64, model: str = "playground", report: Path | None = None) -> None:
-    """Sample a model that leaps in three ways, and tell how right its clips are and how long they take.
+    """Sample a model in three ways, and tell how right its clips are and how long they take.
 
     Parameters
     ----------

@@ -1,0 +1,117 @@
+"""The benchmark beside OpenSTL, as far as that goes without OpenSTL: refusals, its data, and its page."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import parity
+from benchmarks.parity import KINDS, PLAIN, Compared, Two
+from kineograph.errors import DataError, RequestError
+
+FOUND = Compared(
+    KINDS[0],
+    numbers=Two(1005, 1000),
+    idle=4321,
+    outputs=2e-6,
+    losses=3e-5,
+    rates=Two(0.75, 0.5),
+    convolving=0.8,
+)
+
+
+def cells(page, title):
+    """The rows of a network in the tables of a page, that of its figures and that of its speed."""
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith(f"| {title} ")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+# What is refused
+
+
+def test_another_folder_is_refused_in_a_sentence(tmp_path):
+    call = [sys.executable, "-m", "benchmarks.parity", "--openstl", str(tmp_path)]
+    done = subprocess.run(call, capture_output=True, text=True)  # noqa: S603
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path} is no clone of OpenSTL: it has no openstl/modules/")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_half_a_clone_is_refused(tmp_path, number):
+    files = [path for kind in PLAIN for path in kind.files(tmp_path)]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    parity.check(tmp_path)
+    files[number].unlink()
+    with pytest.raises(RequestError, match=files[number].name):
+        parity.check(tmp_path)
+
+
+def test_too_few_steps_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="steps must be a whole number from 30, not 29"):
+        parity.main(openstl=tmp_path, steps=29)
+
+
+def test_a_folder_without_digits_is_refused(tmp_path):
+    with pytest.raises(DataError, match="give MNIST's"):
+        parity.digits_in(tmp_path)
+
+
+# The data
+
+
+def test_blobs_are_seen_whole():
+    images = parity.blobs(20)
+    edge = np.concatenate([images[:, [0, -1]], images[:, :, [0, -1]].swapaxes(1, 2)])
+    assert images.shape == (20, 28, 28)
+    assert (images.max(axis=(1, 2)) > 200).all()
+    assert edge.max() < 30
+
+
+def test_patches_and_masks_are_those_of_the_clips():
+    (first, second) = parity.batches(parity.blobs(), 2)
+    patches, mask = first.patched()
+    assert not torch.equal(first.clips, second.clips)
+    assert torch.equal(patches[1, 2, 3, 5] * 255, first.clips[1, 2, 12:16, 20:24].flatten().float())
+    assert mask.shape == (8, 18, 16, 16, 16)
+    assert torch.equal(mask[:, :, 3, 5, 7].bool(), first.shown[:, 1:])
+    assert first.shown[:, 0].all()
+
+
+# The page
+
+
+def test_the_page_holds_what_was_found():
+    page = parity.page([FOUND], digits=True, steps=200, minutes=61.4)
+    assert cells(page, "ConvLSTM") == [
+        ["ConvLSTM", "1,005", "1,000", "+0.50%", "2.0e-06", "3.0e-05", "yes"],
+        ["ConvLSTM", "0.750", "0.500", "1.50", "80%", "1.88"],
+    ]
+    assert "--openstl FOLDER --digits FOLDER --report" in page
+    assert "in 61 minutes" in page
+    assert "moving digits" in page
+    assert "aren't counted (ConvLSTM: 4,321)" in page
+    assert page.count(": met.") == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"numbers": Two(1020, 1000)}, {"outputs": 2e-5}, {"losses": 2e-4}, {"losses": np.nan}]
+)
+def test_what_is_not_alike_is_said(change):
+    page = parity.page([replace(FOUND, idle=0, **change)], digits=False, steps=40, minutes=1)
+    assert cells(page, "ConvLSTM")[0][-1] == "no"
+    assert "losses within 0.0001: missed by ConvLSTM." in page
+    assert "blobs that move as digits do" in page
+    assert "FOLDER --steps 40 --report" in page
+    assert "aren't counted" not in page
+
+
+def test_what_is_slower_is_named():
+    slow = replace(FOUND, kind=KINDS[3], rates=Two(0.7, 0.5))
+    page = parity.page([FOUND, slow], digits=True, steps=200, minutes=61)
+    assert "The aim is 1.5 times their speed: missed by PredRNN v2 with layer norm." in page
