@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import cyclopts
 import kineograph
 from benchmarks.timing import Effort, in_turn
 from kineograph import catalog
-from kineograph.errors import RequestError
+from kineograph.errors import KineographError, RequestError
 from kineograph.evaluation import cost
 from kineograph.evaluation.adherence import CELLS, Cell, captions_of, judge, shares
 from kineograph.evaluation.figures import Figure
@@ -151,12 +152,20 @@ def main(*, clips: int = 64, model: str = "playground", report: Path | None = No
     report
         Write the page into this file too.
     """
-    text = page(list(measured(ways_of(catalog.load(model)), clips)), clips)
-    if report is not None:
-        with replacing(report) as part:
+    if clips < 1:
+        raise RequestError(f"clips must be a whole number from 1, not {clips}.")
+    ways = ways_of(catalog.load(model))
+    with ExitStack() as stack:
+        part = report and stack.enter_context(replacing(report))
+        text = page(list(measured(ways, clips)), clips)
+        if part is not None:
             part.write_text(text, encoding="utf-8")
     print(text)
 
 
 if __name__ == "__main__":
-    cyclopts.run(main)
+    try:
+        cyclopts.run(main)
+    except KineographError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

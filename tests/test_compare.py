@@ -14,6 +14,7 @@ from kineograph.compare.columns import COST, FILLING, NONE, QUALITY
 from kineograph.compare.contest import (
     CLIPS,
     ENTRANTS,
+    MAIN,
     PROMPTS,
     REPORT,
     TERMS,
@@ -123,3 +124,9 @@ def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
     assert (tmp_path / "unet" / REPORT).read_bytes() == kept
     assert len(list((tmp_path / "diffusion-small" / CLIPS).glob("*.mp4"))) == len(PROMPTS)
     assert "diffusion-small" in (tmp_path / "comparison.html").read_text()
+
+
+def test_unless_asked_otherwise_one_of_each_family_is_compared():
+    families = [ENTRANTS[preset] for preset in MAIN]
+    assert len(families) == len(set(families))
+    assert set(families) == set(ENTRANTS.values())

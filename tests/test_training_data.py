@@ -265,13 +265,25 @@ def test_rows_that_are_played_come_last_of_those_without_frames(tmp_path):
     numbers = torch.arange(64).half()[:, None, None, None, None]
     made = fields | {"latents": numbers.expand(64, 5, 2, 2, 2)}
     shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
-    rows = {"batch": 16, "canvas": 0, "guided": 10, "played": 6}
-    data = latents.FlowBatches(shards, shards, Vocabulary(("a",)), 4, **rows, seed=0)
+    rows = {"batch": 16, "canvas": 2, "guided": 10, "played": 6}
     seen = set()
+    clips = write(tmp_path / "clips", [({"frames": torch.zeros(64, 1, 1, 1, 3)}, ["a"] * 64)], 8.0)
+    data = latents.FlowBatches(shards, clips, Vocabulary(("a",)), 4, **rows, seed=0)
     for step in range(4):
         batch = data.batch(step)
         assert len(batch["latents"]) == 16
         assert len(batch["actions"]) == 10
-        assert not batch["actions"][-6:].isnan().any()
-        seen |= set(batch["latents"][-6:, 0, 0, 0, 0].long().tolist())
+        assert not batch["actions"][-8:-2].isnan().any()
+        seen |= set(batch["latents"][-8:-2, 0, 0, 0, 0].long().tolist())
     assert seen == {number for number, lesson in enumerate(learnt) if lesson.scene.actions}
+
+
+def test_where_nobody_acts_there_are_no_played_rows(tmp_path):
+    learnt = lessons(4, 4)
+    fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
+    made = fields | {"latents": torch.zeros(4, 5, 2, 2, 2).half()}
+    shards = write(tmp_path, [(made, ["a"] * 4)], 8.0)
+    rows = {"batch": 8, "canvas": 0, "guided": 4, "played": 4}
+    batch = latents.FlowBatches(shards, shards, Vocabulary(("a",)), 4, **rows, seed=0).batch(0)
+    assert len(batch["latents"]) == 8
+    assert batch["actions"].isnan().all()

@@ -86,8 +86,8 @@ def play(request: Request, model: Model, actions: Iterable[str] | None = None) -
     """Play a world: its first frame, then one for each action as soon as that comes. Refuses at the call.
 
     The first frame is the request's image or, as `generate` would make it, that of a clip in which nobody
-    acts. What follows is made in few steps and without guidance, unless the request says otherwise or the model's
-    own way is one of few steps.
+    acts. What follows is made in few steps and without guidance, unless the request says otherwise or
+    the model's own way is one of few steps.
 
     The same request, model and actions play the same world again, on the same kind of machine bit for bit.
     `generate` of a request with these actions shows the same scene from the same seed, but not the same

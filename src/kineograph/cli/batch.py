@@ -83,7 +83,7 @@ def batch(
     steps
         Network evaluations; more take longer.
     guidance
-        How strongly the prompt pulls; 1 is not at all.
+        How strongly prompt and guides pull; 1 is not at all.
     seed
         The random seed, 0 unless given: the same seed makes the same clip.
     format_

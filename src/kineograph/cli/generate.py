@@ -172,7 +172,7 @@ def generate(
     steps
         Network evaluations; more take longer.
     guidance
-        How strongly the prompt pulls; 1 is not at all.
+        How strongly prompt and guides pull; 1 is not at all.
     seed
         The random seed, 0 unless given: the same seed makes the same clip.
     count

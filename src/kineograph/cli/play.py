@@ -80,7 +80,7 @@ def play(
     steps
         Network evaluations for each frame; more take longer.
     guidance
-        How strongly the prompt pulls; not at all unless given, as that takes twice as long.
+        How strongly prompt and guides pull; not at all unless given, as that takes twice as long.
     seed
         The random seed, 0 unless given: the same seed and actions play the same.
     actions

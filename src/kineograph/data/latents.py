@@ -56,7 +56,7 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
     guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
-    `played` ones, of clips in which somebody acts.
+    `played` ones, of clips in which somebody acts, if there are any.
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -100,8 +100,9 @@ class FlowBatches:
         return found
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        played = indices(len(self._acted), self.played, step, self.seed + 2) if self.played else []
-        plain = indices(len(self.shards), self.size - self.canvas - self.played, step, self.seed)
+        count = self.played if self.played and self._acted else 0
+        played = indices(len(self._acted), count, step, self.seed + 2) if count else []
+        plain = indices(len(self.shards), self.size - self.canvas - count, step, self.seed)
         framed = indices(len(self.clips), self.canvas, step, self.seed + 1) if self.canvas else []
         rows = plain + [self._acted[number] for number in played] + framed
         batch = {name: self._all[name][rows] for name in ("latents", "caption")}

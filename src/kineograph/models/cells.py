@@ -291,8 +291,10 @@ def stack_of(
     """`depth` layers of the cell of that name in `CELLS`; kernels are 1 where it is dense.
 
     Raises:
-        ValueError: there is no such cell.
+        ValueError: there is no such cell, or no layer.
     """
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, not {depth}")
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(CELLS)}, not {cell}")
     inputs = [channels_in] + [channels] * (depth - 1)

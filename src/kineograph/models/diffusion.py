@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -108,13 +109,17 @@ class _Led:
         told = model.telling.window(conditions.canvases, conditions.styles, window.start)
         on_device = {kind: values.to(model.device) for kind, values in (told or {}).items()}
         self.guides = fold_guides(on_device) if told else None
+        self.captions, self.canvas = captions, canvas
         self.prompted = _told(captions, canvas, [self.guides] * len(captions))
-        bare = self.guides and self.guides.bare
-        self.contrasted = _told(
-            [*captions, conditions.nothing], canvas, [*[self.guides] * len(captions), bare]
-        )
         sources = [canvas.source for canvas in conditions.canvases if canvas.source]
         self.begin = 1.0 - sources[0].strength if sources else 0.0  # as of all in the batch
+
+    @cached_property
+    def contrasted(self) -> _Told:
+        """The same, and what guidance leads away from."""
+        bare = self.guides and self.guides.bare
+        guides = [*[self.guides] * len(self.captions), bare]
+        return _told([*self.captions, self.conditions.nothing], self.canvas, guides)
 
     def velocity(self, sampling: Sampling, at: Sequence[float]) -> Velocity:
         """Where the prompts lead at the times `at`, pushed by guidance; leaps have that in them."""

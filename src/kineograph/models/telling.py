@@ -44,9 +44,11 @@ class Telling:
         return torch.stack([self._style_of(clip) for clip in clips]).mean(dim=0).cpu()
 
     def _style_of(self, clip: Frames) -> Tensor:
-        """The mean style (2 C,) of a clip's windows."""
+        """The mean style (2 C,) of a clip's windows, by how much of the clip each of them shows."""
         starts = range(0, len(clip), self.spec.window)
-        return torch.cat([style_of(self.encode(self._window_of([clip], at))) for at in starts]).mean(dim=0)
+        styles = torch.cat([style_of(self.encode(self._window_of([clip], at))) for at in starts])
+        shown = torch.tensor([min(self.spec.window, len(clip) - at) for at in starts]).to(styles)
+        return (shown[:, None] * styles).sum(dim=0) / len(clip)
 
     def window(self, canvases: Sequence[Canvas], styles: Tensor, start: int) -> dict[str, Tensor] | None:
         """All kinds of guides of the window that begins at the frame `start`; None if nothing is told."""

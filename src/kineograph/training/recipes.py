@@ -155,8 +155,9 @@ def _rules(recipe: Recipe) -> Iterator[tuple[bool, str]]:
             yield fits, f"{name}_stage.{field} must be from 0 to less than the batch, not {rows}."
             learns = name not in (*PIXELS, "text")
             yield rows == 0 or learns, f"{name}_stage.{field} must be 0: it learns no latents."
-        fits = 0 <= stage.played <= max(0, stage.guided - stage.canvas)
-        yield fits, f"{name}_stage.played must be from 0 to guided less canvas, not {stage.played}."
+        most = max(0, stage.guided - stage.canvas)
+        unfit = f"{name}_stage.played must be from 0 to guided less canvas, {most}, not {stage.played}."
+        yield 0 <= stage.played <= most, unfit
         whole = stage.crop >= 0 and stage.crop % SPACE_STRIDE == 0
         yield whole, f"{name}_stage.crop must be 0 or whole cells of {SPACE_STRIDE} pixels, not {stage.crop}."
         yield stage.crop == 0 or name in PIXELS, f"{name}_stage.crop must be 0: it learns no pixels."
