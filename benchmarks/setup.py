@@ -55,7 +55,7 @@ def quick(scratch: Path) -> Setup:
 
 def _eager(stage: Stage, batch: int, canvas: int, guided: int = 0) -> Stage:
     return replace(
-        stage, batch=batch, canvas=canvas, guided=guided, train=replace(stage.train, compile=False)
+        stage, batch=batch, canvas=canvas, guided=guided, played=0, train=replace(stage.train, compile=False)
     )
 
 
