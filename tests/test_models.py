@@ -32,6 +32,10 @@ from kineograph.sampling.travel import shares
 from kineograph.training.loop import TrainConfig, Trainer
 from kineograph.video import Chunk, Video
 
+# Levels of 255 by which a clip may differ beside others: products of another size are rounded otherwise, and
+# networks of random weights that read what they made, as the recurrent ones do, amplify that.
+ROUNDING = 4
+
 every_family = pytest.mark.parametrize("name", FAMILIES)
 
 
@@ -243,7 +247,7 @@ def test_a_clip_does_not_depend_on_the_others_in_its_batch(name, models):
     together = generate_batch(requests, models[name])
     for request, video in zip(requests, together, strict=True):
         (alone,) = generate_batch([request], models[name])
-        assert np.abs(alone.frames.astype(int) - video.frames).max() <= 1
+        assert np.abs(alone.frames.astype(int) - video.frames).max() <= ROUNDING
 
 
 @every_family
@@ -258,7 +262,7 @@ def test_nor_on_what_is_known_of_the_others(name, models):
         return [chunk.frames.astype(int) for chunk in chunks]
 
     for number, clip in enumerate(clips([0, 1, 2])):
-        assert np.abs(clip - clips([number])[0]).max() <= 1
+        assert np.abs(clip - clips([number])[0]).max() <= ROUNDING
 
 
 FOOTAGE = Video(CLIPS[0], FPS)
@@ -412,7 +416,7 @@ def test_a_clip_is_the_same_beside_others_that_are_guided_otherwise(name, models
     several = [guided({}), *(guided({kind: TOLD[kind]}) for kind in kinds)]
     for seed, (canvas, beside) in enumerate(zip(several, evaluated(several, model, 0).frames, strict=True)):
         alone = evaluated([canvas], model, seed).frames[0]
-        assert np.abs(alone.astype(int) - beside).max() <= 1
+        assert np.abs(alone.astype(int) - beside).max() <= ROUNDING
 
 
 @every_family
@@ -451,7 +455,7 @@ def test_on_the_way_from_a_prompt_to_itself_nothing_changes(name, models):
         pytest.skip(f"the {name} family can't travel")
     stays = frames_of(models[name], travelling((("a red ball", 6.0), ("a red ball", 20.0)), 21))
     plain = frames_of(models[name], replace(blank(21), prompt="a red ball"))
-    assert np.abs(stays.astype(int) - plain).max() <= 1
+    assert np.abs(stays.astype(int) - plain).max() <= ROUNDING
 
 
 @every_family
@@ -460,7 +464,7 @@ def test_prompts_of_the_past_and_of_the_future_count_alone(name, models):
         pytest.skip(f"the {name} family can't travel")
     later = frames_of(models[name], travelling((("a green box", 1e6),)))
     plain = frames_of(models[name], replace(blank(), prompt="a red ball"))
-    assert np.abs(later.astype(int) - plain).max() <= 1
+    assert np.abs(later.astype(int) - plain).max() <= ROUNDING
     past = frames_of(models[name], travelling((("a green box", 1e-6),)))
     assert not np.array_equal(past, plain)
 
@@ -477,8 +481,8 @@ def test_a_walk_begins_at_one_clip_and_ends_at_another(name, models):
 
     first, _ = made(fill(blank(), Request("a red ball", seed=1), models[name]))
     last, _ = made(fill(blank(prompt="a green box"), Request("a green box", seed=2), models[name]))
-    assert np.abs(at(0) - first).max() <= 1
-    assert np.abs(at(1) - last).max() <= 1
+    assert np.abs(at(0) - first).max() <= ROUNDING
+    assert np.abs(at(1) - last).max() <= ROUNDING
     assert np.abs(at(0.5) - at(0.55)).mean() < np.abs(at(0) - at(1)).mean()
 
 
@@ -490,7 +494,7 @@ def test_a_clip_is_the_same_beside_others_that_travel_otherwise(name, models):
     together = made_together([travelling(way) for way in ways], models[name])
     for seed, (way, beside) in enumerate(zip(ways, together, strict=True)):
         (alone,) = made_together([travelling(way)], models[name], seed)
-        assert np.abs(alone.astype(int) - beside).max() <= 1
+        assert np.abs(alone.astype(int) - beside).max() <= ROUNDING
 
 
 def made_together(several, model, seed=0):
