@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cyclopts
-
 from benchmarks import generating, rendering, setup, side_by_side, training
+from benchmarks.command import run
 from benchmarks.report import Row, as_json, conditions, page
 from benchmarks.setup import Setup
-from kineograph.errors import KineographError, RequestError
+from kineograph.errors import RequestError
 from kineograph.media.atomic import replacing
 
 Name = Literal["rendering", "generating", "training", "side-by-side"]
@@ -103,7 +102,4 @@ def _told(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    try:
-        cyclopts.run(main)
-    except KineographError as error:
-        sys.exit(f"error: {error}")
+    run(main)

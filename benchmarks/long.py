@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cyclopts
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import kineograph
 from benchmarks import process
+from benchmarks.command import run
 from benchmarks.generating import KINEO
 from kineograph.evaluation import cost
 from kineograph.evaluation.report import table
@@ -171,4 +171,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cyclopts.run(main)
+    run(main)

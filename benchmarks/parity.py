@@ -20,7 +20,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import NamedTuple, cast
 
-import cyclopts
 import numpy as np
 import torch
 from einops import rearrange
@@ -29,8 +28,9 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 import kineograph
+from benchmarks.command import run
 from benchmarks.timing import Effort, in_turn
-from kineograph.errors import KineographError, RequestError
+from kineograph.errors import RequestError
 from kineograph.evaluation import cost
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
@@ -450,8 +450,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        cyclopts.run(main)
-    except KineographError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run(main)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cyclopts
 import numpy as np
 
 import kineograph
+from benchmarks.command import run
 from kineograph import catalog
 from kineograph.data.lessons import random_actions
 from kineograph.evaluation import cost
@@ -148,4 +148,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cyclopts.run(main)
+    run(main)

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import cyclopts
-
 import kineograph
+from benchmarks.command import run
 from benchmarks.timing import Effort, in_turn
 from kineograph import catalog
-from kineograph.errors import KineographError, RequestError
+from kineograph.errors import RequestError
 from kineograph.evaluation import cost
 from kineograph.evaluation.adherence import CELLS, Cell, captions_of, judge, shares
 from kineograph.evaluation.figures import Figure
@@ -164,8 +163,4 @@ def main(*, clips: int = 64, model: str = "playground", report: Path | None = No
 
 
 if __name__ == "__main__":
-    try:
-        cyclopts.run(main)
-    except KineographError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run(main)

@@ -32,10 +32,6 @@ from kineograph.sampling.travel import shares
 from kineograph.training.loop import TrainConfig, Trainer
 from kineograph.video import Chunk, Video
 
-# Levels of 255 by which a clip may differ beside others: products of another size are rounded otherwise, and
-# networks of random weights that read what they made, as the recurrent ones do, amplify that.
-ROUNDING = 4
-
 every_family = pytest.mark.parametrize("name", FAMILIES)
 
 
@@ -54,10 +50,15 @@ def test_every_family_is_held_to_the_contract():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """The folder of a model with random weights, by family."""
+    """The folder of a model with random weights, by family. Its tokenizer is as it begins: shaken, it makes
+    nearly all pixels black or white, which hides what differs."""
     root = tmp_path_factory.mktemp("models")
     for name, family in FAMILIES.items():
-        family.save(root / name, shaken(family.networks()))
+        networks = family.networks()
+        for part, module in networks.named_children():
+            if part != "tokenizer":
+                shaken(module)
+        family.save(root / name, networks)
     return {name: root / name for name in FAMILIES}
 
 
@@ -106,12 +107,7 @@ def test_a_gradient_reaches_every_parameter_within_three_steps(name):
     assert not untouched.values()
 
 
-SLOW = ("transformer in raster order",)  # a variant, whose other order is learnt by heart in every run
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
-)
+@every_family
 def test_four_clips_are_learnt_by_heart(name, tmp_path):
     networks = FAMILIES[name].networks()
     for number, (learner, data, steps) in enumerate(FAMILIES[name].stages(networks)):
@@ -252,7 +248,7 @@ def test_a_clip_does_not_depend_on_the_others_in_its_batch(name, models):
     together = generate_batch(requests, models[name])
     for request, video in zip(requests, together, strict=True):
         (alone,) = generate_batch([request], models[name])
-        assert np.abs(alone.frames.astype(int) - video.frames).max() <= ROUNDING
+        assert np.abs(alone.frames.astype(int) - video.frames).max() <= 1
 
 
 @every_family
@@ -267,7 +263,7 @@ def test_nor_on_what_is_known_of_the_others(name, models):
         return [chunk.frames.astype(int) for chunk in chunks]
 
     for number, clip in enumerate(clips([0, 1, 2])):
-        assert np.abs(clip - clips([number])[0]).max() <= ROUNDING
+        assert np.abs(clip - clips([number])[0]).max() <= 1
 
 
 FOOTAGE = Video(CLIPS[0], FPS)
@@ -421,7 +417,7 @@ def test_a_clip_is_the_same_beside_others_that_are_guided_otherwise(name, models
     several = [guided({}), *(guided({kind: TOLD[kind]}) for kind in kinds)]
     for seed, (canvas, beside) in enumerate(zip(several, evaluated(several, model, 0).frames, strict=True)):
         alone = evaluated([canvas], model, seed).frames[0]
-        assert np.abs(alone.astype(int) - beside).max() <= ROUNDING
+        assert np.abs(alone.astype(int) - beside).max() <= 1
 
 
 @every_family
@@ -460,7 +456,7 @@ def test_on_the_way_from_a_prompt_to_itself_nothing_changes(name, models):
         pytest.skip(f"the {name} family can't travel")
     stays = frames_of(models[name], travelling((("a red ball", 6.0), ("a red ball", 20.0)), 21))
     plain = frames_of(models[name], replace(blank(21), prompt="a red ball"))
-    assert np.abs(stays.astype(int) - plain).max() <= ROUNDING
+    assert np.abs(stays.astype(int) - plain).max() <= 1
 
 
 @every_family
@@ -469,7 +465,7 @@ def test_prompts_of_the_past_and_of_the_future_count_alone(name, models):
         pytest.skip(f"the {name} family can't travel")
     later = frames_of(models[name], travelling((("a green box", 1e6),)))
     plain = frames_of(models[name], replace(blank(), prompt="a red ball"))
-    assert np.abs(later.astype(int) - plain).max() <= ROUNDING
+    assert np.abs(later.astype(int) - plain).max() <= 1
     past = frames_of(models[name], travelling((("a green box", 1e-6),)))
     assert not np.array_equal(past, plain)
 
@@ -486,8 +482,8 @@ def test_a_walk_begins_at_one_clip_and_ends_at_another(name, models):
 
     first, _ = made(fill(blank(), Request("a red ball", seed=1), models[name]))
     last, _ = made(fill(blank(prompt="a green box"), Request("a green box", seed=2), models[name]))
-    assert np.abs(at(0) - first).max() <= ROUNDING
-    assert np.abs(at(1) - last).max() <= ROUNDING
+    assert np.abs(at(0) - first).max() <= 1
+    assert np.abs(at(1) - last).max() <= 1
     assert np.abs(at(0.5) - at(0.55)).mean() < np.abs(at(0) - at(1)).mean()
 
 
@@ -499,7 +495,7 @@ def test_a_clip_is_the_same_beside_others_that_travel_otherwise(name, models):
     together = made_together([travelling(way) for way in ways], models[name])
     for seed, (way, beside) in enumerate(zip(ways, together, strict=True)):
         (alone,) = made_together([travelling(way)], models[name], seed)
-        assert np.abs(alone.astype(int) - beside).max() <= ROUNDING
+        assert np.abs(alone.astype(int) - beside).max() <= 1
 
 
 def made_together(several, model, seed=0):
