@@ -16,7 +16,6 @@ from kineograph.compare.contest import (
     ENTRANTS,
     MAIN,
     PROMPTS,
-    REPORT,
     TERMS,
     Entry,
     Terms,
@@ -24,7 +23,7 @@ from kineograph.compare.contest import (
     recipe_of,
 )
 from kineograph.errors import DataError, RequestError
-from kineograph.evaluation import facts, suite
+from kineograph.evaluation import facts, release, suite
 from kineograph.evaluation.facts import Facts, Stage
 from kineograph.evaluation.release import sheet_claim
 from kineograph.models import diffusion
@@ -119,9 +118,9 @@ def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
     news = compare(terms, tmp_path)
     next(item for item in news if item.preset == "diffusion-small")
     news.close()
-    kept = (tmp_path / "unet" / REPORT).read_bytes()
+    kept = (tmp_path / "unet" / release.FIGURES).read_bytes()
     assert kineo("compare", *terms.presets, "--budget", 0.05, "--clips", 4, "--report", tmp_path) == 0
-    assert (tmp_path / "unet" / REPORT).read_bytes() == kept
+    assert (tmp_path / "unet" / release.FIGURES).read_bytes() == kept
     assert len(list((tmp_path / "diffusion-small" / CLIPS).glob("*.mp4"))) == len(PROMPTS)
     assert "diffusion-small" in (tmp_path / "comparison.html").read_text()
 

@@ -6,8 +6,10 @@ from tiny_models import diffusion_networks, guides_of, shaken
 
 from kineograph.canvas import text_canvas
 from kineograph.generation import settings
+from kineograph.models.adapter import Adapter
 from kineograph.models.diffusion import LEAPING, Diffusion, spec_of
 from kineograph.models.distillation import LeapLoss, LeapObjective
+from kineograph.models.flow import LEAPING as LEAPING_PARTS
 from kineograph.models.flow import LEAPS
 from kineograph.request import Request
 from kineograph.sampling.noise import Noise
@@ -23,9 +25,9 @@ def batch_of(networks):
 def test_before_anything_is_learnt_a_leap_is_a_step_of_its_teacher():
     """Without guidance, and with one step to the teacher, there is nothing to learn."""
     networks = shaken(diffusion_networks())
-    torch.nn.init.zeros_(networks.denoiser.leap.weight)
-    plain = LeapObjective(networks, LeapLoss(flow=0.0, small_steps=1, guidance=1.0))
-    guided = LeapObjective(networks, LeapLoss(flow=0.0, small_steps=1, guidance=3.0))
+    fresh = Adapter(networks.denoiser, 2, LEAPING_PARTS)
+    plain = LeapObjective(networks, fresh, LeapLoss(small_steps=1, guidance=1.0))
+    guided = LeapObjective(networks, fresh, LeapLoss(small_steps=1, guidance=3.0))
     for seed in range(3):
         loss, figures = plain.loss(batch_of(networks), torch.Generator().manual_seed(seed))
         assert loss.item() == pytest.approx(0, abs=1e-8)
@@ -33,33 +35,54 @@ def test_before_anything_is_learnt_a_leap_is_a_step_of_its_teacher():
         assert guided.loss(batch_of(networks), torch.Generator().manual_seed(seed))[0].item() > 1e-4
 
 
-def test_the_teacher_stays_as_it_was():
+def test_the_flow_stays_as_it_was():
     networks = shaken(diffusion_networks())
-    objective = LeapObjective(networks)
-    before = {name: value.clone() for name, value in objective.teacher.state_dict().items()}
+    objective = LeapObjective(networks, networks.leaps)
+    before = {name: value.clone() for name, value in networks.state_dict().items()}
     optimizer = torch.optim.SGD([p for _, p in objective.parameters()], lr=0.1)
     objective.loss(batch_of(networks), torch.Generator().manual_seed(0))[0].backward()
     optimizer.step()
-    assert all(torch.equal(value, before[name]) for name, value in objective.teacher.state_dict().items())
-    assert not torch.equal(networks.denoiser.leave.weight, objective.teacher.denoiser.leave.weight)
+    after = networks.state_dict()
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"leaps"}
+
+
+def test_an_adapter_adds_to_some_parameters_the_same_in_place_and_in_a_copy():
+    networks = shaken(diffusion_networks())
+    denoiser, adapter = networks.denoiser, networks.leaps
+    weights, applied = adapter.weights(denoiser), dict(adapter.applied(denoiser).named_parameters())
+    for name, value in denoiser.named_parameters():
+        added = name.startswith(LEAPING_PARTS)
+        assert (name in weights) == added
+        assert torch.equal(applied[name], weights.get(name, value))
+        assert torch.equal(applied[name], value) != added
+        if added and value.dim() == 2:
+            assert torch.linalg.matrix_rank(applied[name] - value, rtol=1e-3) == 2
+    fresh = Adapter(denoiser, 2, LEAPING_PARTS)
+    assert all(
+        torch.equal(p, applied)
+        for p, applied in zip(denoiser.parameters(), fresh.applied(denoiser).parameters(), strict=True)
+    )
 
 
 def test_leaps_that_are_learnt_lead_where_the_small_steps_do():
     """From the same noise, leaps come nearer to the teacher's clip than as many of its own steps."""
     torch.manual_seed(0)
-    networks = shaken(diffusion_networks())
+    networks = diffusion_networks()
+    networks.leaps = Adapter(networks.denoiser, 8, LEAPING_PARTS)
+    shaken(networks.denoiser)
     teacher = Diffusion(diffusion_networks(), spec_of("teacher", networks.config), torch.float32)
-    teacher.networks.load_state_dict(networks.state_dict())
-    objective = LeapObjective(networks, LeapLoss(flow=0.0, guidance=3.0))
+    teacher.networks.denoiser.load_state_dict(networks.denoiser.state_dict())
+    objective = LeapObjective(networks, networks.leaps, LeapLoss(guidance=2.0))
     batch = {k: v for k, v in batch_of(networks).items() if k in ("latents", "caption")}
-    optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=2e-3)
+    optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=1e-2)
     for step in range(150):
         optimizer.zero_grad()
         objective.loss(batch, torch.Generator().manual_seed(step))[0].backward()
         optimizer.step()
     pupil = Diffusion(networks, spec_of("pupil", networks.config, LEAPING), torch.float32)
-    fine = latents_of(teacher, Sampling(LEAPS * 3, 3.0, "multistep"))
-    coarse = latents_of(teacher, Sampling(LEAPS, 3.0, "euler"))
+    fine = latents_of(teacher, Sampling(LEAPS * 3, 2.0, "multistep"))
+    coarse = latents_of(teacher, Sampling(LEAPS, 2.0, "euler"))
     leapt = latents_of(pupil, LEAPING)
     assert (leapt - fine).square().mean() < 0.8 * (coarse - fine).square().mean()
 
@@ -77,6 +100,7 @@ def test_other_numbers_of_steps_and_guidance_are_taken_the_long_way():
     assert settings(Request("a", steps=9), model) == Sampling(9, 3.0, "multistep")
     assert settings(Request("a", guidance=2.0), model) == Sampling(24, 2.0, "multistep")
     assert settings(Request("a", video="a.mp4", edit=1.0), model) == LEAPING
-    assert settings(Request("a", video="a.mp4", edit=0.5), model) == Sampling(24, 3.0, "multistep")
+    for long in (Request("a", video="a.mp4", edit=0.5), Request(video="a.mp4", remove=True)):
+        assert settings(long, model) == Sampling(24, 3.0, "multistep")
     thorough = Diffusion(networks, spec_of("tiny", networks.config))
     assert settings(Request("a", steps=LEAPS), thorough) == Sampling(LEAPS, 3.0, "multistep")

@@ -21,10 +21,12 @@ from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, MOST_FULL, captions_of, judge, of_ceiling, shares
 from kineograph.evaluation.card import card
 from kineograph.evaluation.diversity import apart, measure_diversity
+from kineograph.evaluation.diversity import rendered as different_clips
 from kineograph.evaluation.facts import Facts, continued, stage_of
 from kineograph.evaluation.figures import bootstrap, share
 from kineograph.evaluation.filling import TASKS, across, blend, compare, hold, nearness, seam_of
 from kineograph.evaluation.horizon import measure_horizon
+from kineograph.evaluation.horizon import rendered as horizon_clips
 from kineograph.evaluation.making import draw, fill, rebuild, text_canvases
 from kineograph.evaluation.memorisation import memorisation, nearest
 from kineograph.evaluation.metrics import mse, psnr, ssim, thumbnails
@@ -275,7 +277,7 @@ def test_every_task_keeps_what_it_knows(name):
 
 def test_a_continuation_that_holds_the_last_frame_is_as_near_as_holding_it():
     """The plain model gives every chunk one colour; of what it makes, each frame is judged by itself."""
-    horizon = finished(measure_horizon(3, PlainModel(), 2))
+    horizon = finished(measure_horizon(*horizon_clips(3, PlainModel().spec), PlainModel(), 2))
     assert (horizon.clips, horizon.past) == (3, 5)
     assert len(horizon.model.psnr) == len(horizon.held.ssim) == 12
     assert np.mean(horizon.held.psnr) > np.mean(horizon.model.psnr)
@@ -290,8 +292,9 @@ class OneClip(PlainModel):
 
 
 def test_who_makes_always_the_same_clip_has_no_diversity():
-    assert finished(measure_diversity(OneClip())).share.value == 0
-    several = finished(measure_diversity(PlainModel()))
+    true = different_clips(PlainModel().spec)
+    assert finished(measure_diversity(*true, OneClip())).share.value == 0
+    several = finished(measure_diversity(*true, PlainModel()))
     assert several.share.low > 0
     assert several.share.value == pytest.approx(several.made / several.rendered)
 

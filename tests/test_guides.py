@@ -54,8 +54,10 @@ def test_nothing_told_is_nothing():
 def test_bare_guides_tell_of_the_source_alone():
     source, style = torch.randn(1, 3, CHANNELS, 2, 2), torch.randn(2 * CHANNELS)
     all_told = fold_guides(told(source=source, style=style, boxes=0.5, actions=1.0))
-    assert all(map(torch.equal, all_told.bare, fold_guides(told(source=source))))
-    assert all(not part.any() for part in fold_guides(told(style=style, boxes=0.5)).bare)
+    assert all(map(torch.equal, all_told.bare(), fold_guides(told(source=source))))
+    assert all(not part.any() for part in all_told.bare(torch.tensor([False])))
+    assert all(map(torch.equal, all_told.bare(torch.tensor([True])), all_told.bare()))
+    assert all(not part.any() for part in fold_guides(told(style=style, boxes=0.5)).bare())
 
 
 def test_joined_guides_stand_in_a_row():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import test_docs
 import torch
+from command import kineo
 from test_docs import ROOT
 
 from kineograph.models import diffusion
@@ -116,6 +117,20 @@ def test_presets_that_are_trained_are_there(command):
 def test_models_of_the_small_world_are_asked_for_what_they_saw(command):
     prompt = shlex.split(command)[2]
     assert Vocabulary(words(SMALL)).unknown(prompt) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FAMILIES, "README"])
+def test_commands_run_in_short(name, tmp_path, monkeypatch):
+    """From the first to the last, as the page has them, but for how long is trained and how much measured."""
+    monkeypatch.chdir(tmp_path)
+    for block, _ in fenced(FOLDER / f"{name}.md", "sh"):
+        for command in block.splitlines():
+            short = command.replace("--minutes 10", "--minutes 0.02")
+            short = short.replace("--budget 10", "--budget 0.02 --clips 4")
+            assert kineo(*shlex.split(short)[1:]) == 0, short
+            made = re.search(r"(?:-o|--report) (\S+)", command)
+            assert made is None or any(tmp_path.glob(f"{Path(made[1]).stem}*")), command
 
 
 def test_models_that_are_used_were_trained_above():

@@ -52,4 +52,4 @@ def gan_stages(networks: GANNetworks) -> Iterator[tuple[Learner, Repeated, int]]
     yield Learner(players, gan.objectives(networks), optim=OPTIM), shown, 300
 
 
-GAN = Family(gan_networks, gan_stages, save_latent_family, error=0.5)
+GAN = Family(gan_networks, gan_stages, save_latent_family, by_features=True)

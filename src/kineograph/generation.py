@@ -168,8 +168,8 @@ def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
 
 def settings(request: Request, model: Model) -> Sampling:
     """The model's own way of sampling with what the request says put over it."""
-    midway = request.edit is not None and request.edit < 1  # where the way of such an edit begins
-    return model.spec.setting(request.steps, request.guidance, midway=midway)
+    weaker = request.edit is not None and request.edit < 1
+    return model.spec.setting(request.steps, request.guidance, thorough=weaker or request.remove)
 
 
 def _fill(

@@ -26,6 +26,7 @@ WorldName = Literal["small", "full"]
 def compare(
     *presets: str,
     budget: float = 12,
+    data: Path | None = None,
     world: WorldName = "small",
     seed: int = 1,
     clips: int = 64,
@@ -42,12 +43,17 @@ def compare(
 
         kineo compare unet diffusion-small --budget 3 --clips 16
 
+        kineo compare --data clips --budget 5
+
     Parameters
     ----------
     presets
         What to compare; one of each family unless given.
     budget
         Minutes of training for each; for fewer than 12, fewer clips are made.
+    data
+        A folder of your own clips to learn from in place of a world's. Every fifth is kept from training, and
+        the models are measured by it. See `kineo train` for captions.
     world
         The world whose clips they learn from.
     seed
@@ -66,7 +72,8 @@ def compare(
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
     if not 0 < budget < math.inf:
         raise RequestError(f"budget must be minutes above 0, not {budget:g}.")
-    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips).in_proportion()
+    own = str(data.resolve()) if data else ""
+    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips, data=own).in_proportion()
     with explaining_disk(report):
         entries = _follow(terms, report)
         for path in page.write(entries, terms, report):

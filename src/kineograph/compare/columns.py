@@ -106,7 +106,9 @@ COST = (
     Column("evaluations", part("cost", "evaluations"), "{:.0f}", "of the network for a clip"),
     Column("a clip", part("cost", "seconds"), "{:.2f} s", "17 frames of 128x128, the median of five"),
     Column("energy", part("cost", "joules"), "{:.1f} J", "of a clip, estimated from busy cores at 5 W each"),
-    Column("memory", part("cost", "peak_memory"), "{:.0f} MB", "the most that the process had held by then"),
+    Column(
+        "memory", part("cost", "peak_memory"), "{:.0f} MB", "the most that the process held which made these"
+    ),
 )
 
 

@@ -2,23 +2,30 @@
 
 OUT/contest.json     the terms
 OUT/clips  latents   what all learn from
-OUT/PRESET           a run each, its report.json, and its clips of the prompts that all are shown by
+OUT/held             clips of somebody's own that none learns from
+OUT/PRESET           a run each, its card and report, and its clips of the prompts that all are shown by
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kineograph import catalog
 from kineograph.config import from_dict
+from kineograph.data import world
+from kineograph.data.folder import Folder
+from kineograph.data.shards import INDEX, Shards
 from kineograph.errors import DataError, RequestError
-from kineograph.evaluation import suite
+from kineograph.evaluation import cost, release, suite
 from kineograph.evaluation.making import fill, text_canvases
+from kineograph.evaluation.own import Own
 from kineograph.evaluation.release import sheet_claim
 from kineograph.evaluation.report import Report
 from kineograph.lock import locked
@@ -29,11 +36,14 @@ from kineograph.training import recipes
 from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.presets import PRESETS
-from kineograph.training.recipe import with_minutes
+from kineograph.training.recipe import WORLD, with_minutes
+from kineograph.training.run import spread, written
 from kineograph.training.runs import run_of
-from kineograph.video import Chunk
+from kineograph.video import Chunk, Video
 
-TERMS, REPORT, CLIPS = "contest.json", "report.json", "clips"
+TERMS, CLIPS = "contest.json", "clips"
+LEARNT, HELD_OUT = "clips", "held"  # clips of somebody's own
+HELD = 5  # of somebody's own clips every fifth is kept from training
 PROMPTS = suite.SMALL_PROMPTS[:6]
 ENTRANTS = {
     name: recipe.kind.name for name, preset in PRESETS.items() if isinstance(recipe := preset(), FamilyRecipe)
@@ -44,7 +54,8 @@ MAIN = tuple({family: name for name, family in reversed(ENTRANTS.items())}.value
 @dataclass(frozen=True)
 class Terms:
     """What all are given: minutes of training, and clips of a world, of which `clips` are kept as pixels and
-    `latents`, these among them, as latents. `judged` clips are made for each kind of scenes."""
+    `latents`, these among them, as latents, or the clips in the folder `data`. `judged` clips are made for
+    each kind of scenes."""
 
     presets: tuple[str, ...] = MAIN
     minutes: float = 12.0
@@ -53,6 +64,7 @@ class Terms:
     latents: int = 8192
     seed: int = 1
     judged: int = 64
+    data: str = ""
 
     def in_proportion(self) -> Terms:
         """The same with fewer clips where there are fewer minutes than usual, as all recipes have it."""
@@ -82,11 +94,12 @@ News = Trained | Measured
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that was trained and measured: its report as JSON has it, and its clips of `PROMPTS`."""
+    """A model that was trained and measured: its report as JSON has it, and its clips of the prompts."""
 
     preset: str
     report: dict[str, Any]
     clips: tuple[Path, ...]
+    prompts: tuple[str, ...] = PROMPTS
 
 
 def recipe_of(preset: str, terms: Terms) -> FamilyRecipe:
@@ -99,7 +112,7 @@ def recipe_of(preset: str, terms: Terms) -> FamilyRecipe:
     if not isinstance(recipe, FamilyRecipe):
         raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
     alike = {"world": terms.world, "clips": terms.clips, "latents": terms.latents, "seed": terms.seed}
-    timed = with_minutes(recipe, terms.minutes)
+    timed = with_minutes(replace(recipe, data=terms.data or WORLD), terms.minutes)
     assert isinstance(timed, FamilyRecipe)
     return replace(timed, sheets=0, **alike)  # type: ignore[arg-type]
 
@@ -113,8 +126,11 @@ def compare(terms: Terms, out: Path) -> Generator[News, None, list[Entry]]:
     """
     for preset in terms.presets:
         recipes.check(recipe_of(preset, terms))
+    folders = _folders(terms)
     with locked(out, "comparison"):
         _keep(terms, out)
+        for name, folder in folders.items():
+            yield from _read_clips(name, folder, out)
         entries = []
         for preset in terms.presets:
             entries.append((yield from _entered(preset, terms, out)))
@@ -138,18 +154,79 @@ def _read(path: Path) -> Terms:
         raise DataError(f"{path} is damaged: begin again in another folder.") from error
 
 
+def _folders(terms: Terms) -> dict[str, Folder]:
+    """The clips that all learn from and those that none does, where they are somebody's own.
+
+    Raises:
+        DataError: there are too few, or they can't be read.
+    """
+    if not terms.data:
+        return {}
+    spec, folder = recipe_of(terms.presets[0], terms), Path(terms.data)
+    length = Own.length_of(spec.frames)
+    learnt, held = (Folder(folder, frames, spec.size, world.FPS) for frames in (spec.frames, length))
+    held.files = learnt.files[HELD - 1 :: HELD] or learnt.files[1:]
+    learnt.files = [path for path in learnt.files if path not in held.files]
+    if not held.files:
+        raise DataError(f"{folder} holds one clip: give two at least, as one of them is kept from training.")
+    return {LEARNT: learnt, HELD_OUT: held}
+
+
+def _read_clips(name: str, folder: Folder, out: Path) -> Iterator[Trained]:
+    if not (out / name / INDEX).exists():
+        for event in written("Reading clips", out / name, folder.parts(), folder.fps, None):
+            yield Trained(name, event)
+        for note in folder.notes():
+            yield Trained(name, Note(note))
+
+
+def own_of(terms: Terms, out: Path) -> Own | None:
+    """Clips that none of the models has learnt from, evenly from all of them; None on a world.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    if not terms.data:
+        return None
+    held = Shards(out / HELD_OUT)
+    chosen = spread(range(len(held)), terms.judged)
+    frames = torch.stack([held.clip(index, "frames") for index in chosen]).numpy()
+    return Own(frames, [held.captions[index] for index in chosen])
+
+
 def _entered(preset: str, terms: Terms, out: Path) -> Generator[News, None, Entry]:
     """Train a model and measure it."""
     folder = out / preset
     for event in _trained(preset, terms, out):
         yield Trained(preset, event)
-    if not (folder / REPORT).exists():
+    own = own_of(terms, out)
+    if not (folder / (release.CARD if own is None else release.FIGURES)).exists():
         model = catalog.load(str(folder / "model"))
-        found = yield from _measured(preset, model, folder, terms.judged)
-        _show(model, folder / CLIPS)
-        with replacing(folder / REPORT) as part:
-            part.write_text(found.to_json() + "\n")
-    return entry_of(preset, out)
+        found = yield from _measured(preset, model, folder, terms.judged, own)
+        alone = replace(found, cost=cost.cost_alone(folder / "model"))
+        _keep_report(alone, model, prompts_of(own), folder, card=own is None)
+    return entry_of(preset, out, prompts_of(own))
+
+
+def _keep_report(report: Report, model: Model, prompts: Sequence[str], folder: Path, *, card: bool) -> None:
+    """Write the clips that the model is shown by, the i-th with the random seed i, and its report; with a
+    card where it was measured on a world."""
+    made = fill(text_canvases(prompts, model.spec), model).frames
+    videos = [Video(clip, model.spec.fps) for clip in made]
+    (folder / CLIPS).mkdir(exist_ok=True)
+    for number, video in enumerate(videos):
+        path = folder / CLIPS / f"{number}.mp4"
+        mark.save([Chunk(video.frames, 0)], sheet_claim(model.spec), path, model.spec.fps)
+    if card:
+        release.write(report, videos, prompts, folder)
+    else:
+        with replacing(folder / release.FIGURES) as part:
+            part.write_text(report.to_json() + "\n")
+
+
+def prompts_of(own: Own | None) -> tuple[str, ...]:
+    """What clips are shown of: the small world's, or what somebody's own clips are called."""
+    return PROMPTS if own is None else tuple(own.distinct(len(PROMPTS)).captions)
 
 
 def _trained(preset: str, terms: Terms, out: Path) -> Iterator[Prepared | Stepped | Shown | Note]:
@@ -158,32 +235,25 @@ def _trained(preset: str, terms: Terms, out: Path) -> Iterator[Prepared | Steppe
             yield event
 
 
-def _measured(preset: str, model: Model, folder: Path, judged: int) -> Generator[News, None, Report]:
-    for item in suite.evaluate(model, folder / "model", judged):
+def _measured(
+    preset: str, model: Model, folder: Path, judged: int, own: Own | None
+) -> Generator[News, None, Report]:
+    for item in suite.evaluate(model, folder / "model", judged, own=own):
         if isinstance(item, Report):
             return item
         yield Measured(preset, item)
     raise AssertionError("unreachable: an evaluation ends with its report")
 
 
-def _show(model: Model, folder: Path) -> None:
-    """Write a clip of each prompt, the i-th with the random seed i."""
-    folder.mkdir(exist_ok=True)
-    made = fill(text_canvases(PROMPTS, model.spec), model).frames
-    for number, clip in enumerate(made):
-        path = folder / f"{number}.mp4"
-        mark.save([Chunk(clip, 0)], sheet_claim(model.spec), path, model.spec.fps)
-
-
-def entry_of(preset: str, out: Path) -> Entry:
+def entry_of(preset: str, out: Path, prompts: tuple[str, ...] = PROMPTS) -> Entry:
     """An entry that was measured before.
 
     Raises:
         DataError: its report is damaged.
     """
-    path = out / preset / REPORT
+    path = out / preset / release.FIGURES
     try:
         report = dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged: remove it to measure {preset} again.") from error
-    return Entry(preset, report, tuple(sorted((out / preset / CLIPS).glob("*.mp4"))))
+    return Entry(preset, report, tuple(sorted((out / preset / CLIPS).glob("*.mp4"))), prompts)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kineograph.compare.columns import COST, FILLING, QUALITY, Column
-from kineograph.compare.contest import PROMPTS, Entry, Terms
+from kineograph.compare.contest import Entry, Terms
 from kineograph.compare.plots import DRAWINGS, plot
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
@@ -61,6 +61,7 @@ def markdown(entries: Sequence[Entry], terms: Terms, pictures: Sequence[str]) ->
         parts.append(f"## {title}\n\n{table(head, rows)}\n\n{meanings}")
     shown = [f"![{Path(name).stem}]({name})" for name in pictures]
     again = f"kineo compare {' '.join(terms.presets)} --budget {terms.minutes:g} --clips {terms.judged}"
+    again += " --data CLIPS" if terms.data else ""
     return "\n\n".join([*parts, *shown, f"## Print it again\n\n    {again} --report DIR"]) + "\n"
 
 
@@ -83,10 +84,23 @@ def page(entries: Sequence[Entry], terms: Terms, pictures: dict[str, bytes]) -> 
 def _terms(entries: Sequence[Entry], terms: Terms) -> str:
     machine = entries[0].report["cost"]["machine"]
     return (
-        f"Each was trained for {terms.minutes:g} minutes on the same {terms.latents:,} clips of the "
-        f"{terms.world} world (seed {terms.seed}), in the latents of one tokenizer, and made {terms.judged} "
-        f"clips for each kind of scenes. Machine: {machine['processor']}, {machine['cores']} cores, "
+        f"Each was trained for {terms.minutes:g} minutes on {_learnt(terms)}. "
+        f"Machine: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['precision']}, torch {machine['torch']}."
+    )
+
+
+def _learnt(terms: Terms) -> str:
+    """What all learnt from, and what they were measured by."""
+    if terms.data:
+        return (
+            "the same clips of somebody's own, of which every fifth was kept from training, in the latents "
+            f"of one tokenizer, and measured by {terms.judged} windows at most of those that were kept; what a "
+            "prompt asks for is not judged, as there are no detectors for it"
+        )
+    return (
+        f"the same {terms.latents:,} clips of the {terms.world} world (seed {terms.seed}), in the latents "
+        f"of one tokenizer, and made {terms.judged} clips for each kind of scenes"
     )
 
 
@@ -98,7 +112,7 @@ def _rows(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]
 def _clips(entries: Sequence[Entry]) -> list[list[str]]:
     """The clips of each prompt, a column to a model, as HTML."""
     rows = [["", *(html.escape(entry.preset) for entry in entries)]]
-    for number, prompt in enumerate(PROMPTS):
+    for number, prompt in enumerate(entries[0].prompts):
         shown = [_inside("video/mp4", entry.clips[number].read_bytes()) for entry in entries]
         videos = [f'<video src="{data}" autoplay loop muted playsinline></video>' for data in shown]
         rows.append([html.escape(prompt), *videos])

@@ -37,13 +37,15 @@ def _course(values: Sequence[float]) -> tuple[list[int], Sequence[float]]:
 
 
 def _training(axes: Any, entries: Sequence[Entry]) -> None:
-    for entry in entries:
+    known = [entry for entry in entries if entry.report["facts"]]
+    for entry in known:
         stage = entry.report["facts"]["stages"][-1]
         steps, values = zip(*stage["curve"], strict=True)
         first = abs(values[0]) or 1.0
         axes.plot([step / steps[-1] for step in steps], [v / first for v in values], label=entry.preset)
     axes.set(xlabel="share of the last stage", ylabel="loss, of the first", title="training")
-    axes.legend(fontsize=7)
+    if known:
+        axes.legend(fontsize=7)
 
 
 DRAWINGS: dict[str, Drawing] = {

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import platform
 import resource
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 
+from kineograph import catalog
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.models.family import Model
 from kineograph.models.precision import compute_dtype
@@ -77,6 +80,16 @@ def cost(model: Model, folder: Path) -> Cost:
     )
 
 
+def cost_alone(folder: Path) -> Cost:
+    """The cost of the model in a folder, measured in a process of its own, which holds nothing else."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_cost_of, folder).result()
+
+
+def _cost_of(folder: Path) -> Cost:
+    return cost(catalog.load(str(folder)), folder)
+
+
 def machine() -> Machine:
     """This machine."""
     device = _device()
@@ -107,5 +120,9 @@ def peak_memory() -> float:
     """The most memory that this process has held so far, in megabytes; on a GPU that of the GPU."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
+    known = Path("/proc/self/status")
+    if known.exists():  # what stands elsewhere counts the parent's memory too, if this was split off from it
+        lines = dict(line.split(":", 1) for line in known.read_text(encoding="utf-8").splitlines())
+        return float(lines["VmHWM"].removesuffix("kB")) * 1.024 / 1e3
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere

@@ -6,7 +6,8 @@ is told as a share of how far rendered clips of different scenes do: 0 is always
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,8 @@ from kineograph.evaluation.adherence import SEED, captions_of
 from kineograph.evaluation.figures import Figure, Values, bootstrap
 from kineograph.evaluation.making import draw, fill, text_canvases
 from kineograph.evaluation.metrics import thumbnails
-from kineograph.models.family import Model
+from kineograph.models.family import Model, Spec
+from kineograph.video import Frames
 from kineograph.worlds.holdout import training_scenes
 
 PROMPTS = SEEDS = 8
@@ -27,7 +29,7 @@ CLIPS = PROMPTS * SEEDS
 @dataclass(frozen=True)
 class Diversity:
     """Mean distances (root mean square differences of thumbnails, in levels) of clips of one prompt and of
-    rendered clips of different scenes, and the former over the latter."""
+    `rendered` (or true) clips of different ones, and the former over the latter."""
 
     prompts: int
     seeds: int
@@ -36,21 +38,27 @@ class Diversity:
     share: Figure
 
 
-def measure_diversity(model: Model) -> Generator[int, None, Diversity]:
-    """Make clips of each prompt, the i-th with the random seed i; yields how many it has just done."""
+def rendered(spec: Spec) -> tuple[Frames, list[str]]:
+    """Clips of different scenes, with captions."""
     scenes = training_scenes(PROMPTS, SEED, 1)
+    return draw(scenes, spec).frames.numpy(), captions_of(scenes)
+
+
+def measure_diversity(true: Frames, captions: Sequence[str], model: Model) -> Generator[int, None, Diversity]:
+    """Make clips of each prompt, the i-th with the random seed i, and compare how far these lie apart with
+    how far true clips (N, T, H, W, 3) do; yields how many it has just done."""
     distances = []
-    for caption in captions_of(scenes):
+    for caption in captions:
         clips = fill(text_canvases([caption] * SEEDS, model.spec), model).frames
         distances.append(apart(thumbnails(clips)))
         yield len(clips)
-    rendered = apart(thumbnails(draw(scenes, model.spec).frames.numpy()))
+    different = apart(thumbnails(true))
 
     def share(values: Values) -> float:
-        return float(values.mean() / rendered)
+        return float(values.mean() / different) if different else math.nan
 
     found = np.array(distances)
-    return Diversity(PROMPTS, SEEDS, float(found.mean()), rendered, bootstrap(share, found))
+    return Diversity(len(captions), SEEDS, float(found.mean()), different, bootstrap(share, found))
 
 
 def apart(points: NDArray[np.float32]) -> float:

@@ -217,11 +217,15 @@ def footage(count: int, model: Model, batch: int) -> Footage:
     """Scenes of one or two things that no training shows, of combinations that it does."""
     scenes = training_scenes(count, SEED)
     drawn = draw(scenes, model.spec, truth=True)
-    clips = drawn.frames.numpy()
-    parts = [rebuild(clips[start : start + batch], model) for start in range(0, count, batch)]
-    rebuilt = [part for part in parts if part is not None]
     things = np.asarray(drawn.segmentation.numpy() > 0)
-    return Footage(clips, captions_of(scenes), things, np.concatenate(rebuilt) if rebuilt else None)
+    return footage_of(drawn.frames.numpy(), captions_of(scenes), things, model, batch)
+
+
+def footage_of(clips: Frames, captions: Sequence[str], things: Mask, model: Model, batch: int) -> Footage:
+    """These clips, and what the model's latents hold of them."""
+    parts = [rebuild(clips[start : start + batch], model) for start in range(0, len(clips), batch)]
+    rebuilt = [part for part in parts if part is not None]
+    return Footage(clips, list(captions), things, np.concatenate(rebuilt) if rebuilt else None)
 
 
 def reconstruction(truth: Footage) -> Nearness | None:

@@ -60,7 +60,17 @@ def fidelity(
     """Compare the features (N, D) of clips made for `scenes` with rendered clips of N other scenes; yields
     how many clips it has just rendered."""
     (reference,) = yield from _rendered(others, spec, _same)
-    true = yield from _rendered(scenes, spec, _same, _shuffled, _frozen)
+    true = yield from _rendered(scenes, spec, *CHANGES)
+    return _compared(made, true, reference)
+
+
+def fidelity_to(made: Features, true: Frames, others: Frames) -> Fidelity:
+    """The same beside true clips (N, T, H, W, 3), and as many others in place of rendered ones."""
+    return _compared(made, [features(change(true)) for change in CHANGES], features(others))
+
+
+def _compared(made: Features, true: Sequence[Features], reference: Features) -> Fidelity:
+    """Made clips, and true ones after each of CHANGES, against the reference."""
     deviations = reference.std(axis=0) + 1e-9
     sets = (points / deviations for points in (made, *true))
     return Fidelity(len(made), *(frechet(points, reference / deviations) for points in sets))
@@ -90,6 +100,8 @@ def _shuffled(clips: Frames) -> Frames:
 def _frozen(clips: Frames) -> Frames:
     return clips[:, :1].repeat(clips.shape[1], axis=1)
 
+
+CHANGES = (_same, _shuffled, _frozen)
 
 # Features
 

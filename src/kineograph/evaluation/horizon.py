@@ -5,7 +5,7 @@ Three half windows are added to the first one, so that most of what is continued
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,21 @@ class Horizon:
     held: Course
 
 
-def measure_horizon(count: int, model: Model, batch: int) -> Generator[int, None, Horizon]:
-    """Continue `count` rendered clips, the i-th with the random seed i; yields how many it has just done."""
-    past, added = _lengths(model.spec)
-    scenes, spec = training_scenes(count, SEED), model.spec
-    truth = render(scenes, past + added, (spec.height, spec.width), spec.fps).frames.numpy()
-    footage = [Video(clip[:past], spec.fps) for clip in truth]
-    canvases = [continue_canvas(text, v, added) for text, v in zip(captions_of(scenes), footage, strict=True)]
+def rendered(count: int, spec: Spec) -> tuple[Frames, list[str]]:
+    """Clips that no training shows, of combinations that it does, long enough to be continued; captions."""
+    scenes = training_scenes(count, SEED)
+    frames = render(scenes, sum(lengths(spec.window)), (spec.height, spec.width), spec.fps).frames.numpy()
+    return frames, captions_of(scenes)
+
+
+def measure_horizon(
+    truth: Frames, captions: Sequence[str], model: Model, batch: int
+) -> Generator[int, None, Horizon]:
+    """Continue clips (N, T, H, W, 3), the i-th with the random seed i; yields how many it has just done."""
+    past, added = lengths(model.spec.window)
+    truth, count = truth[:, : past + added], len(truth)
+    footage = [Video(clip[:past], model.spec.fps) for clip in truth]
+    canvases = [continue_canvas(text, v, added) for text, v in zip(captions, footage, strict=True)]
     made = []
     for start in range(0, count, batch):
         made.append(fill(canvases[start : start + batch], model, seed=start).frames)
@@ -56,9 +64,9 @@ def measure_horizon(count: int, model: Model, batch: int) -> Generator[int, None
     return Horizon(count, past, _course(clips, right), _course(held, right))
 
 
-def _lengths(spec: Spec) -> tuple[int, int]:
-    """How many frames are known and how many are added."""
-    return spec.window // 2 + 1, HALVES * (spec.window // 2)
+def lengths(window: int) -> tuple[int, int]:
+    """How many frames are known and how many are added, where so many are made at once."""
+    return window // 2 + 1, HALVES * (window // 2)
 
 
 def _course(made: Frames, truth: Frames) -> Course:

@@ -11,19 +11,29 @@ from typing import TypeVar
 import numpy as np
 
 import kineograph
+from kineograph.evaluation import diversity, horizon
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
 from kineograph.evaluation.diversity import CLIPS as DIVERSE
-from kineograph.evaluation.diversity import measure_diversity
+from kineograph.evaluation.diversity import Diversity
 from kineograph.evaluation.editing import EDITS, Edit, Editing, measure_edit
 from kineograph.evaluation.facts import Facts
-from kineograph.evaluation.filling import TASKS, Filling, Footage, fill_task, footage, reconstruction
-from kineograph.evaluation.frechet import COMPARED, Fidelity, fidelity
+from kineograph.evaluation.filling import (
+    TASKS,
+    Filling,
+    Footage,
+    fill_task,
+    footage,
+    footage_of,
+    reconstruction,
+)
+from kineograph.evaluation.frechet import COMPARED, Features, Fidelity, features, fidelity, fidelity_to
 from kineograph.evaluation.guiding import GROUNDS, Control, Ground, measure_control, ways_of
-from kineograph.evaluation.horizon import Horizon, measure_horizon
+from kineograph.evaluation.horizon import Horizon
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.memorisation import Memorisation, Points, memorisation, training_points
+from kineograph.evaluation.own import Own
 from kineograph.evaluation.report import Report
 from kineograph.models.family import Model, Spec
 from kineograph.text.vocabulary import Vocabulary
@@ -76,7 +86,7 @@ class Progress:
 
 
 def evaluate(
-    model: Model, folder: Path, clips: int = CLIPS, batch: int = BATCH
+    model: Model, folder: Path, clips: int = CLIPS, batch: int = BATCH, own: Own | None = None
 ) -> Iterator[Progress | Report]:
     """Measure all that can be measured of a model; the last item is the `Report`. Refuses at the call.
 
@@ -86,16 +96,18 @@ def evaluate(
         clips: to make for each cell of the adherence, but 128 at most of the full world; for each task of
             filling 64 at most, and for each edit and each kind of guide 32 at most.
         batch: clips made at once; of no influence on the figures but for rounding.
+        own: clips to measure it by in place of the world's; then what needs detectors is left out.
 
     Raises:
         ModelError: its `training.json` is damaged.
     """
-    return _measure(model, folder, training_facts.read(folder), clips, batch)
+    return _measure(model, folder, training_facts.read(folder), clips, batch, own)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is measured of a model, `clips` of each cell; `learnt` clips of its training are drawn again."""
+    """What is measured of a model, `clips` of each cell; `learnt` clips of its training are drawn again;
+    `own` are what it is measured by in place of the world's."""
 
     clips: int
     learnt: int
@@ -104,19 +116,21 @@ class _Plan:
     edits: Sequence[Edit]
     grounds: Sequence[Ground]
     abilities: frozenset[str]
+    own: Own | None
 
     @staticmethod
-    def of(spec: Spec, facts: Facts | None, clips: int) -> _Plan:
+    def of(spec: Spec, facts: Facts | None, clips: int, own: Own | None) -> _Plan:
         able, text = spec.abilities, "text" in spec.abilities
-        known = (SMALL,) if facts and facts.world == SMALL.name else (SMALL, FULL)
+        known = _known_worlds(facts) if own is None else ()
         return _Plan(
-            clips=clips,
-            learnt=facts.clips if facts and text else 0,
+            clips=clips if own is None else min(clips, len(own.clips)),
+            learnt=facts.clips if facts and text and own is None else 0,
             cells=[cell for cell in CELLS if text and cell.world in known],
             tasks=[name for name in TASKS if name in able],
             edits=[edit for edit in EDITS if text and edit.needs <= able and edit.world in known],
             grounds=[ground for ground in GROUNDS if text and FULL in known and ways_of(ground, able)],
             abilities=able,
+            own=own and own.first(clips),
         )
 
     @property
@@ -147,11 +161,15 @@ class _Plan:
             sum(cell.clips(self.clips) * _worth(cell.world) for cell in self.cells)
             + len(self.tasks) * self.filled
             + ("prediction" in self.abilities) * AHEAD * self.filled
-            + ("text" in self.abilities) * DIVERSE
+            + ("text" in self.abilities) * (DIVERSE + (0 if self.own is None else self.clips))
             + sum(self.changed * _worth(edit.world, EDITED) for edit in self.edits)
             + sum(self.guided * ways_of(ground, self.abilities) * (1 + READ) for ground in self.grounds)
             + rendered / PER_RENDERED
         )
+
+
+def _known_worlds(facts: Facts | None) -> tuple[World, ...]:
+    return (SMALL,) if facts and facts.world == SMALL.name else (SMALL, FULL)
 
 
 def _worth(world: World, made: int = 1) -> int:
@@ -160,20 +178,20 @@ def _worth(world: World, made: int = 1) -> int:
 
 
 def _measure(
-    model: Model, folder: Path, facts: Facts | None, clips: int, batch: int
+    model: Model, folder: Path, facts: Facts | None, clips: int, batch: int, own: Own | None
 ) -> Iterator[Progress | Report]:
     started = time.monotonic()
-    plan = _Plan.of(model.spec, facts, clips)
+    plan = _Plan.of(model.spec, facts, clips, own)
     watch = _Watch(plan.total)
     price = cost(model, folder)
     judged = yield from _judged(plan, model, batch, watch)
-    truth = footage(plan.filled, model, batch)
+    truth = _footage(plan, model, batch)
     filling = yield from _filling(plan, truth, model, batch, watch)
-    horizon = (yield from _horizon(plan, model, batch, watch)) if "prediction" in plan.tasks else None
-    diverse = (yield from watch.over("diversity", measure_diversity(model))) if plan.cells else None
+    ahead = (yield from _horizon(plan, model, batch, watch)) if "prediction" in plan.tasks else None
+    diverse = (yield from _diversity(plan, model, watch)) if "text" in plan.abilities else None
     editing = yield from _editing(plan, model, batch, watch)
     control = yield from _control(plan, model, batch, watch)
-    likeness = (yield from _fidelity(plan, judged, model.spec, watch)) if plan.seen else None
+    likeness = yield from _likeness(plan, judged, model, batch, watch)
     memory = (yield from _memory(plan, judged, facts, model.spec, watch)) if facts and plan.learnt else None
     yield Report(
         spec=model.spec,
@@ -183,7 +201,7 @@ def _measure(
         adherence=tuple(adherence(cell, found) for cell, found in judged.items()),
         tokenizer=reconstruction(truth),
         filling=tuple(filling),
-        horizon=horizon,
+        horizon=ahead,
         diversity=diverse,
         editing=tuple(editing),
         control=tuple(control),
@@ -207,6 +225,14 @@ def _judged(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[dic
     return judged
 
 
+def _footage(plan: _Plan, model: Model, batch: int) -> Footage:
+    if plan.own is None:
+        return footage(plan.filled, model, batch)
+    own = plan.own.first(plan.filled)
+    clips = own.clips[:, : model.spec.window]
+    return footage_of(clips, own.captions, np.zeros(clips.shape[:4], bool), model, batch)
+
+
 def _filling(plan: _Plan, truth: Footage, model: Model, batch: int, watch: _Watch) -> Telling[list[Filling]]:
     found: list[Filling] = []
     for name in plan.tasks:
@@ -215,7 +241,20 @@ def _filling(plan: _Plan, truth: Footage, model: Model, batch: int, watch: _Watc
 
 
 def _horizon(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[Horizon]:
-    return (yield from watch.over("horizon", measure_horizon(plan.filled, model, batch), AHEAD))
+    own = plan.own and plan.own.first(plan.filled)
+    true = horizon.rendered(plan.filled, model.spec) if own is None else (own.clips, own.captions)
+    return (yield from watch.over("horizon", horizon.measure_horizon(*true, model, batch), AHEAD))
+
+
+def _diversity(plan: _Plan, model: Model, watch: _Watch) -> Telling[Diversity | None]:
+    """None where there are too few prompts to tell."""
+    own = plan.own and plan.own.distinct(diversity.PROMPTS)
+    if own is not None and len(own.clips) == 1:
+        return None
+    true = (
+        diversity.rendered(model.spec) if own is None else (own.clips[:, : model.spec.window], own.captions)
+    )
+    return (yield from watch.over("diversity", diversity.measure_diversity(*true, model)))
 
 
 def _editing(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[list[Editing]]:
@@ -232,6 +271,31 @@ def _control(plan: _Plan, model: Model, batch: int, watch: _Watch) -> Telling[li
         work = measure_control(ground, plan.guided, model, batch)
         found += yield from watch.over(f"guides: {ground.name}", work, 1 + READ)
     return found
+
+
+def _likeness(
+    plan: _Plan, judged: Mapping[Cell, Judged], model: Model, batch: int, watch: _Watch
+) -> Telling[Fidelity | None]:
+    """How like true clips those are that were made for what these show."""
+    if plan.seen:
+        return (yield from _fidelity(plan, judged, model.spec, watch))
+    halves = plan.own and plan.own.halves
+    if not halves or "text" not in plan.abilities:
+        return None
+    true, others = halves
+    made = yield from watch.over("fidelity", _features_made(true.captions, model, batch))
+    window = model.spec.window
+    return fidelity_to(made, true.clips[:, :window], others.clips[:, :window])
+
+
+def _features_made(captions: Sequence[str], model: Model, batch: int) -> Generator[int, None, Features]:
+    """The features of a clip of each caption; yields how many it has just made."""
+    found = []
+    for start in range(0, len(captions), batch):
+        canvases = text_canvases(captions[start : start + batch], model.spec)
+        found.append(features(fill(canvases, model, seed=start).frames))
+        yield len(canvases)
+    return np.concatenate(found)
 
 
 def _fidelity(plan: _Plan, judged: Mapping[Cell, Judged], spec: Spec, watch: _Watch) -> Telling[Fidelity]:

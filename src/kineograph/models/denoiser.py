@@ -30,13 +30,12 @@ from kineograph.models.layers import (
 )
 
 PATCH = 2  # latent cells along the side of a token
-LEAP_FEATURES = 64
 
 
 @dataclass(frozen=True)
 class DenoiserConfig:
     """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell. Without
-    `guided` there are no guides, and no leaps are learnt."""
+    `guided` there are no guides."""
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
@@ -102,7 +101,6 @@ class Denoiser(nn.Module):
             self.enter_maps = nn.Linear(MAP_VALUES, config.maps_width, bias=False)
             self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
             self.enter_signals = nn.Linear(signals_of(config.channels), width, bias=False)
-            self.leap = nn.Linear(LEAP_FEATURES, width, bias=False)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(config.text_width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -116,7 +114,7 @@ class Denoiser(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         factors = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])  # those of a scale are around 1
         self.register_buffer("unit", factors[:, None, None, None, None], persistent=False)
-        told = (self.enter_guides, self.enter_signals, self.leap) if config.guided else ()
+        told = (self.enter_guides, self.enter_signals) if config.guided else ()
         for layer in (self.enter_canvas, *told, self.modulation, self.modulation_out, self.leave):
             nn.init.zeros_(layer.weight)
 
@@ -127,18 +125,14 @@ class Denoiser(nn.Module):
         text: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
-        leap: Tensor | None = None,
     ) -> Tensor:
         """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) and guides of
-        the last B' <= B clips, the others having none; leap (B, t), how much later the time is to which a
-        single step goes, 0 where none is leapt; returns the shape of z."""
+        the last B' <= B clips, the others having none; returns the shape of z."""
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
         if guides is not None:
             x = _added_to_last(x, self._guided(guides))
             mood = _added_to_last(mood, self.enter_signals(guides.signals))
-        if leap is not None:
-            mood = mood + (leap > 0)[:, :, None] * self.leap(time_features(leap, LEAP_FEATURES))
         mood = F.silu(mood)[:, :, None]
         modulations, texts = self._modulations(mood), self._read(text)
         for block, modulation, read in zip(self.blocks, modulations, texts, strict=True):

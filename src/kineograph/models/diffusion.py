@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.family import Spec
-from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks, FlowNetworks
+from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks, FlowNetworks, velocity_of
 from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.guides import Guides, fold_guides
 from kineograph.models.playing import World, played
@@ -116,34 +115,35 @@ class _Led:
 
     @cached_property
     def contrasted(self) -> _Told:
-        """The same, and what guidance leads away from."""
-        bare = self.guides and self.guides.bare
+        """The same, and what guidance leads away from. For a removal that knows nothing of the clip to be
+        changed, and so leads towards it: there is little else that says what is to be seen."""
+        changed = [canvas.task != "removal" for canvas in self.conditions.canvases]
+        bare = self.guides and self.guides.bare(torch.tensor(changed, device=self.model.device))
         guides = [*[self.guides] * len(self.captions), bare]
         return _told([*self.captions, self.conditions.nothing], self.canvas, guides)
 
-    def velocity(self, sampling: Sampling, at: Sequence[float]) -> Velocity:
-        """Where the prompts lead at the times `at`, pushed by guidance; leaps have that in them."""
-        if sampling.solver == "leaps":
-            lengths = {now: then - now for now, then in pairwise(at)}
-            return lambda z, time: self._prompted(z, time, lengths[time])
+    def velocity(self, sampling: Sampling) -> Velocity:
+        """Where the prompts lead, pushed by guidance; leaps have that in them."""
+        if sampling.solver == LEAPING.solver:
+            return lambda z, time: self._prompted(z, time, self.model.leaper)
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
 
-    def _prompted(self, z: Tensor, time: float, leap: float | None = None) -> Tensor:
-        return mixed(self.weights, self._slopes(z, time, self.prompted, leap))
+    def _prompted(self, z: Tensor, time: float, denoiser: nn.Module | None = None) -> Tensor:
+        return mixed(self.weights, self._slopes(z, time, self.prompted, denoiser))
 
     def _both(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
         *with_prompt, without = self._slopes(z, time, self.contrasted)
         return mixed(self.weights, with_prompt), without
 
-    def _slopes(self, z: Tensor, time: float, told: _Told, leap: float | None = None) -> tuple[Tensor, ...]:
-        """The velocity under each caption, all in one pass through the network; 0 where latents are held.
-        With `leap`, the mean one over so much time."""
+    def _slopes(
+        self, z: Tensor, time: float, told: _Told, denoiser: nn.Module | None = None
+    ) -> tuple[Tensor, ...]:
+        """The velocity under each caption, all in one pass through the network; 0 where latents are held."""
         several = len(told.captions) // len(z)
         again = (several, 1, 1, 1, 1)
         levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
         with autocast(self.model.device, self.model.dtype):
-            lengths = None if leap is None else (levels < 1) * leap
-            _, v = self.model.networks.velocity(z.repeat(again), levels, *told, lengths)
+            _, v = velocity_of(denoiser or self.model.networks.denoiser, z.repeat(again), levels, *told)
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
@@ -155,6 +155,12 @@ class Diffusion(LatentModel[Conditions]):
         self.networks = networks
         self.vocabulary = Vocabulary(networks.config.words)
         self.telling = Telling(spec, networks.grid, networks.channels, self.encoded)
+
+    @cached_property
+    def leaper(self) -> nn.Module:
+        """The denoiser that predicts where a leap leads."""
+        assert self.networks.leaps is not None, "of a model that does not leap"
+        return self.networks.leaps.applied(self.networks.denoiser)
 
     def at(self, sampling: Sampling) -> Diffusion:
         """The same networks, sampled in another way unless asked otherwise."""
@@ -208,7 +214,7 @@ class Diffusion(LatentModel[Conditions]):
         """Yield (evaluations done, latents) after every step of one window, from `start`: what is held, and
         noise."""
         at, count = [led.begin + (1 - led.begin) * time for time in times(sampling.steps)], 0
-        velocity = led.velocity(sampling, at)
+        velocity = led.velocity(sampling)
         if led.begin > 0 and led.guides is not None:
             entered = led.begin * led.guides.source + (1 - led.begin) * start
             start = torch.where(led.held, start, entered)
@@ -253,7 +259,8 @@ def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAM
 
 def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:
     flow = nn.ModuleDict({"text": networks.text, "denoiser": networks.denoiser})
-    return {"tokenizer": networks.tokenizer, "flow": flow}
+    leaps = {"leaps": networks.leaps} if networks.leaps is not None else {}
+    return {"tokenizer": networks.tokenizer, "flow": flow, **leaps}
 
 
 def save(folder: Path, networks: DiffusionNetworks, spec: Spec) -> None:
@@ -278,7 +285,8 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
     fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
-    if replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES:
+    contradicts = replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES
+    if contradicts or (spec.thorough is not None and networks.leaps is None):
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))
     return networks, spec

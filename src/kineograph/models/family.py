@@ -38,12 +38,13 @@ class Spec:
     thorough: Sampling | None = None
 
     def setting(
-        self, steps: int | None = None, guidance: float | None = None, *, midway: bool = False
+        self, steps: int | None = None, guidance: float | None = None, *, thorough: bool = False
     ) -> Sampling:
         """How to sample, where somebody has given the steps or the guidance. A way of few steps is taken as
-        it is, with that number of steps and from its beginning (not `midway`), or not at all."""
+        it is, with that number of steps, or not at all; not where it must be `thorough`: edits that begin
+        on the way, and removals, whose guidance is another."""
         own = self.sampling
-        if self.thorough and (midway or guidance is not None or steps not in (None, own.steps)):
+        if self.thorough and (thorough or guidance is not None or steps not in (None, own.steps)):
             own = self.thorough
         return replace(
             own,

@@ -6,13 +6,14 @@ Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from kineograph.models.adapter import Adapter
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
@@ -20,19 +21,22 @@ from kineograph.models.tokenizer import SPACE_STRIDE, Tokenizer, TokenizerConfig
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
 
-LEAPS = 8  # from noise to data, where the flow has learnt to leap
+LEAPS = 8  # from noise to data, where leaps are learnt
+LEAPING = ("blocks", "modulation", "leave")  # parts of the denoiser that leaps add to
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The three networks and what the model was trained on."""
+    """The three networks and what the model was trained on. `leap_rank` is that of what leaps add to the
+    denoiser, 0 where none are learnt."""
 
     words: tuple[str, ...]
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     text_length: int = 44
     fps: float = 8.0
+    leap_rank: int = 0
 
     @property
     def text(self) -> TextConfig:
@@ -49,7 +53,7 @@ class DiffusionConfig:
 
 
 class DiffusionNetworks(nn.Module):
-    """What is trained and saved: tokenizer, caption encoder, denoiser."""
+    """What is trained and saved: tokenizer, caption encoder, denoiser, and what makes that leap."""
 
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
@@ -57,6 +61,7 @@ class DiffusionNetworks(nn.Module):
         self.tokenizer = Tokenizer(config.tokenizer)
         self.text = TextEncoder(config.text)
         self.denoiser = Denoiser(config.denoiser)
+        self.leaps = Adapter(self.denoiser, config.leap_rank, LEAPING) if config.leap_rank else None
 
     def velocity(
         self,
@@ -65,11 +70,9 @@ class DiffusionNetworks(nn.Module):
         caption: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
-        leap: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The predicted clean latents and the velocity that leads there; `caption` is encoded text. With
-        `leap`, the mean velocity from `time` to so much later, and the point that it leads to in the end."""
-        return velocity_of(self.denoiser, z, time, caption, canvas, guides, leap)
+        """The predicted clean latents and the velocity that leads there; `caption` is encoded text."""
+        return velocity_of(self.denoiser, z, time, caption, canvas, guides)
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -82,7 +85,9 @@ class DiffusionNetworks(nn.Module):
         return self.config.denoiser.channels
 
 
-def velocity_of(denoiser: nn.Module, z: Tensor, time: Tensor, *told: Any) -> tuple[Tensor, Tensor]:
+def velocity_of(
+    denoiser: Callable[..., Tensor], z: Tensor, time: Tensor, *told: Any
+) -> tuple[Tensor, Tensor]:
     """The clean latents that a denoiser predicts from z, and the velocity that leads there."""
     clean = denoiser(z, time, *told).float()
     return clean, (clean - z) / (1 - time).clamp(min=NEAREST)[:, :, None, None, None]
@@ -105,6 +110,9 @@ class FlowNetworks(Protocol):
     text: TextEncoder
 
     @property
+    def leaps(self) -> Adapter | None: ...
+
+    @property
     def denoiser(self) -> nn.Module: ...
 
     @property
@@ -123,7 +131,6 @@ class FlowNetworks(Protocol):
         caption: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
-        leap: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]: ...
 
 
@@ -180,7 +187,7 @@ class Drawn:
         self, text: TextEncoder, *, prompted: bool = True
     ) -> tuple[Tensor, Tensor | None, Guides | None]:
         """What the velocity depends on beside latents and times, with or without captions and guides."""
-        guides = self.guides if prompted or self.guides is None else self.guides.bare
+        guides = self.guides if prompted or self.guides is None else self.guides.bare()
         return text(self.caption * prompted), self.canvas, guides
 
 

@@ -56,13 +56,16 @@ class Guides(NamedTuple):
     source: Tensor
     signals: Tensor
 
-    @property
-    def bare(self) -> Guides:
-        """The same clip to be changed, and nothing else told: what guidance leads away from."""
+    def bare(self, kept: Tensor | None = None) -> Guides:
+        """What guidance leads away from: the same clip to be changed where it is `kept` (B,) bool, as it is
+        everywhere unless told otherwise, and nothing else."""
         told = torch.zeros_like(self.signals)
         source = KINDS.index("source") - len(KINDS)
         told[..., source] = self.signals[..., source]
-        return Guides(torch.zeros_like(self.maps), self.source, told)
+        if kept is None:
+            return Guides(torch.zeros_like(self.maps), self.source, told)
+        wide = kept.to(told)[:, None, None]
+        return Guides(torch.zeros_like(self.maps), self.source * wide[..., None, None], told * wide)
 
     @staticmethod
     def joined(several: Sequence[Guides]) -> Guides:

@@ -46,6 +46,8 @@ class SmallDiffusionConfig(LatentConfig):
 class SmallDiffusionNetworks(LatentNetworks[SmallDiffusionConfig]):
     """Tokenizer, caption encoder and denoiser."""
 
+    leaps = None
+
     def __init__(self, config: SmallDiffusionConfig) -> None:
         super().__init__(config)
         self.denoiser = _denoiser(config)
@@ -67,10 +69,9 @@ class SmallDiffusionNetworks(LatentNetworks[SmallDiffusionConfig]):
         caption: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
-        leap: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """As that of the flagship, see `flow.DiffusionNetworks`, without guides and leaps."""
-        return velocity_of(self.denoiser, z, time, caption, canvas, guides, leap)
+        """As that of the flagship, see `flow.DiffusionNetworks`, without guides."""
+        return velocity_of(self.denoiser, z, time, caption, canvas, guides)
 
 
 def _denoiser(config: SmallDiffusionConfig) -> nn.Module:

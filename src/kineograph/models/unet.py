@@ -136,12 +136,10 @@ class UNet(nn.Module):
         text: Tensor,
         canvas: Tensor | None = None,
         guides: Guides | None = None,
-        leap: Tensor | None = None,
     ) -> Tensor:
         """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) of the last
-        B' clips; it takes no guides and makes no leaps."""
+        B' clips; it takes no guides."""
         assert guides is None, "not of this network"
-        assert leap is None, "not of this network"
         mood = F.silu(self.time(time_features(time, self.mood_width)) + self.summary(text.mean(1))[:, None])
         x = _by_frame(self.enter, torch.cat([z, self._known(z, canvas)], dim=2))
         passed = []

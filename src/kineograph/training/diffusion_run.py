@@ -13,6 +13,7 @@ from kineograph.data import latents
 from kineograph.data.crops import CropBatches
 from kineograph.data.shards import FieldBatches, Shards
 from kineograph.models import diffusion
+from kineograph.models.adapter import Adapter
 from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING, Diffusion
 from kineograph.models.distillation import LeapObjective
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
@@ -43,8 +44,9 @@ class DiffusionRun(Run[DiffusionRecipe]):
                 networks.text, Vocabulary(networks.config.words), self.recipe.text_stage
             )
         networks.tokenizer.requires_grad_(False)
-        yield from self._train_flow("flow", networks, encoded, clips)
-        yield from self._train_flow("leap", networks, encoded, clips)
+        yield from self._train_flow(networks, encoded, clips)
+        if networks.leaps is not None:
+            yield from self._train_leaps(networks, networks.leaps, encoded, clips)
         yield from self._train_decoder(networks.tokenizer, clips)
         spec = diffusion.spec_of(self.recipe.name, networks.config, self._sampling())
         diffusion.save(self.out / "model", networks, spec)
@@ -53,6 +55,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
     def _networks(self, clips: Shards) -> DiffusionNetworks:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
+        rank = recipe.leap_rank if self._sampling() == LEAPING else 0
         likeness = self.init.networks.config if self.init else DiffusionConfig(())
         networks = DiffusionNetworks(
             replace(
@@ -61,9 +64,12 @@ class DiffusionRun(Run[DiffusionRecipe]):
                 tokenizer=recipe.tokenizer,
                 denoiser=recipe.denoiser,
                 fps=clips.fps,
+                leap_rank=rank,
             )
         )
         if self.init is not None:
+            if likeness.leap_rank != rank:
+                self.init.networks.leaps = networks.leaps  # which are learnt anew, or not at all
             take_over(networks, self.init.networks)
         return networks.to(self.device)
 
@@ -96,23 +102,30 @@ class DiffusionRun(Run[DiffusionRecipe]):
         kept = recipe.flow_stage.train.rests and self.init and self.init.spec.sampling == LEAPING
         return LEAPING if kept or not recipe.leap_stage.train.rests else DEFAULT_SAMPLING
 
-    def _train_flow(
-        self, name: str, networks: DiffusionNetworks, encoded: Shards, clips: Shards
+    def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
+        moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
+        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
+        yield from self._led("flow", learner, networks, encoded, clips)
+
+    def _train_leaps(
+        self, networks: DiffusionNetworks, leaps: Adapter, encoded: Shards, clips: Shards
     ) -> Iterator[Event]:
-        """The flow, and then its leaps from noise to data."""
+        """From noise to data in few steps; the flow stays what it is."""
+        moved = nn.ModuleDict({"leaps": leaps})
+        learner = Learner(moved, [LeapObjective(networks, leaps)], [networks.denoiser])
+        yield from self._led("leap", learner, networks, encoded, clips)
+
+    def _led(
+        self, name: str, learner: Learner, networks: DiffusionNetworks, encoded: Shards, clips: Shards
+    ) -> Iterator[Event]:
+        """A stage over latents, captions, canvases and guides."""
         stage, length = self.recipe.stages[name], networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
         rows = stage.batch, stage.canvas, stage.guided, stage.played
         data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
-        moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
-        if name == "flow":
-            learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
-            sheet = Samples(networks, shown, partial(_modelled, DEFAULT_SAMPLING))
-        else:
-            leaps = LeapObjective(networks)
-            learner = Learner(moved, [leaps], [networks.denoiser, leaps.teacher.denoiser])
-            sheet = Samples(networks, shown, partial(_modelled, LEAPING))
+        sampling = LEAPING if name == "leap" else DEFAULT_SAMPLING
+        sheet = Samples(networks, shown, partial(_modelled, sampling))
         yield from self._stage(name, learner, data, stage, sheet)
 
 

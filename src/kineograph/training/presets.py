@@ -39,17 +39,19 @@ def _flow_stage() -> Stage:
 
 
 def _leap_stage() -> Stage:
-    optim = OptimConfig(rate=1e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
+    optim = OptimConfig(rate=2e-3, muon=(), weight_decay=0.0, warmup=50)
     train = TrainConfig(minutes=25, optim=optim, ema=0.99, seed=2, compile=True)
     return Stage(8, train, canvas=2, guided=5, played=2)
 
 
 @dataclass(frozen=True)
 class DiffusionRecipe(Recipe):
-    """A diffusion model, from its tokenizer on. Clips are kept as pixels for that and for canvases."""
+    """A diffusion model, from its tokenizer on. Clips are kept as pixels for that and for canvases. Leaps are
+    learnt with an adapter of `leap_rank`."""
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    leap_rank: int = 8
     tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
     text_stage: Stage = field(default_factory=_text_stage)
     flow_stage: Stage = field(default_factory=_flow_stage)
@@ -78,11 +80,13 @@ class DiffusionRecipe(Recipe):
         return "diffusion"
 
     def fits(self, config: DiffusionConfig) -> bool:
-        return (self.tokenizer, self.denoiser) == (config.tokenizer, config.denoiser)
+        same = (self.tokenizer, self.denoiser) == (config.tokenizer, config.denoiser)
+        return same and config.leap_rank in (0, self.leap_rank)
 
     def starting_from(self, config: DiffusionConfig) -> DiffusionRecipe:
         """On the world, whose clips its tokenizer knows, that one rests."""
-        taken = replace(self, tokenizer=config.tokenizer, denoiser=config.denoiser)
+        rank = config.leap_rank or self.leap_rank
+        taken = replace(self, tokenizer=config.tokenizer, denoiser=config.denoiser, leap_rank=rank)
         if self.data != WORLD:
             return taken
         rest = {name: lasting(self.stages[name], 0) for name in ("tokenizer", "decoder")}
@@ -92,6 +96,7 @@ class DiffusionRecipe(Recipe):
         yield from grid_rules("denoiser.grid", self.grid)
         sizes = self.denoiser.depth, self.denoiser.width
         yield min(sizes) >= 1, "denoiser.width and depth must be above 0."
+        yield self.leap_rank >= 1, "leap_rank must be above 0."
         depths = (*self.tokenizer.encoder_depths, *self.tokenizer.decoder_depths)
         yield min(depths) >= 0, "tokenizer.encoder_depths and decoder_depths must be 0 or more."
 

@@ -140,14 +140,14 @@ class Run(ABC, Generic[RecipeT]):
     def _clips(self) -> Generator[Event, None, Shards]:
         recipe, out = self.recipe, self.shards / "clips"
         if self.folder is not None:
-            yield from _written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
+            yield from written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
             for note in self.folder.notes():
                 yield Note(note)
         elif not (out / INDEX).exists():
             rendered = world.clips(
                 recipe.clips, recipe.seed, recipe.frames, recipe.size, WORLDS[recipe.world]
             )
-            yield from _written("Rendering clips", out, rendered, world.FPS, recipe.clips)
+            yield from written("Rendering clips", out, rendered, world.FPS, recipe.clips)
         return Shards(out)
 
     def _latents(self, tokenizer: Tokenizer, clips: Shards) -> Generator[Event, None, Shards]:
@@ -157,7 +157,7 @@ class Run(ABC, Generic[RecipeT]):
             more = max(0, recipe.latents - len(clips)) if self.on_world else 0
             fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size, WORLDS[recipe.world])
             parts = latents.encode_parts(tokenizer, chain(latents.clips_of(clips), fresh))
-            yield from _written("Encoding clips", out, parts, clips.fps, len(clips) + more)
+            yield from written("Encoding clips", out, parts, clips.fps, len(clips) + more)
         return Shards(out)
 
     def _words(self, clips: Shards) -> tuple[str, ...]:
@@ -197,7 +197,8 @@ class Run(ABC, Generic[RecipeT]):
         learner.module.load_state_dict(average.state_dict())
 
 
-def _written(doing: str, folder: Path, parts: Parts, fps: float, total: int | None) -> Iterator[Event]:
+def written(doing: str, folder: Path, parts: Parts, fps: float, total: int | None) -> Iterator[Prepared]:
+    """Write shards and tell how far they are."""
     done = 0
     yield Prepared(doing, done, total)
     for done in writing(folder, parts, fps):

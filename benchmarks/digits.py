@@ -1,0 +1,308 @@
+"""`python -m benchmarks.digits`: which family predicts moving digits best, after the same time of training?
+
+All rest on one tokenizer, which learns the digits first, and predict ten frames from ten, as published work
+does. MNIST's test images alone are needed: most are trained on, the others make the clips that are predicted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import kineograph
+from benchmarks.command import run
+from kineograph import catalog
+from kineograph.canvas import Canvas, continue_canvas
+from kineograph.compare.contest import ENTRANTS, MAIN
+from kineograph.data import latents, shards, world
+from kineograph.data.shards import INDEX, Parts, Shards
+from kineograph.errors import RequestError
+from kineograph.evaluation import cost
+from kineograph.evaluation.making import fill
+from kineograph.evaluation.metrics import ssim
+from kineograph.evaluation.report import table
+from kineograph.media.atomic import replacing
+from kineograph.models.family import Model
+from kineograph.training import recipes
+from kineograph.training.events import Finished, Stepped
+from kineograph.training.family_recipe import FamilyRecipe, tokenizer_of
+from kineograph.training.presets import playground
+from kineograph.training.recipe import Recipe, lasting, with_minutes
+from kineograph.training.runs import run_of
+from kineograph.video import Frames, Video
+from kineograph.worlds.digits import FILE, Pixels, moving_digits, read_digits
+
+SIZE, GRID, WINDOW = 64, (5, 4, 4), 17
+FRAMES, GIVEN = 20, 10  # of a clip, and of these the first
+CAPTION = "two digits move"
+TRAINED = 8000  # images to train on; the others are for the clips that are predicted
+KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents
+TOKENIZER, PART = 10.0, 64
+SEED, UNSEEN = 1, 90_001
+SCORES, NAME = "scores.json", "tokenizer"
+PUBLISHED = (  # OpenSTL, docs/en/model_zoos/video_benchmarks.md, 200 epochs
+    ("ConvLSTM-S", "15.0 M", 29.80, 90.64, 0.9288),
+    ("PredRNN", "23.8 M", 23.97, 72.82, 0.9462),
+    ("PredRNN++", "38.6 M", 22.06, 69.58, 0.9509),
+    ("PhyDNet", "3.1 M", 28.19, 78.64, 0.9374),
+    ("PredRNN v2", "23.9 M", 24.13, 73.73, 0.9453),
+    ("SimVP", "58.0 M", 32.15, 89.05, 0.9268),
+    ("TAU", "44.7 M", 24.60, 71.93, 0.9454),
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Squared and absolute errors of pixels in [0, 1], summed over a frame, and SSIM; means over clips and
+    frames."""
+
+    mse: float
+    mae: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A way to predict; of a model its parameters, steps of training, and seconds for a clip."""
+
+    name: str
+    scores: Scores
+    parameters: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+
+
+# The clips
+
+
+def parts(images: Pixels, count: int) -> Parts:
+    """Clips (N, T, H, W, 3) to train on, a part at a time, the i-th of seed SEED + i."""
+    for start in range(0, count, PART):
+        clips = moving_digits(images, min(PART, count - start), SEED + start, WINDOW, size=SIZE)
+        yield {"frames": torch.from_numpy(_coloured(clips))}, [CAPTION] * len(clips)
+
+
+def _coloured(clips: Pixels) -> Frames:
+    return np.repeat(clips[..., None], 3, axis=-1)
+
+
+# Training
+
+
+def _told(events: Iterator[Any], name: str) -> int:
+    """Follow a run and say now and then how far it is; how many steps its last stage had."""
+    steps = 0
+    for event in events:
+        if isinstance(event, Stepped):
+            steps = event.step.step + 1
+            if event.step.step % 100 == 0:
+                left = f"{event.step.remaining / 60:.1f} min left"
+                print(f"{name}: {event.stage} {steps}, {left}", file=sys.stderr, flush=True)
+        assert not isinstance(event, Finished) or event.folder.exists()
+    return steps
+
+
+def tokenizer_recipe(minutes: float, out: Path) -> Recipe:
+    """A tokenizer for digits; the model around it learns nothing."""
+    whole = playground()
+    denoiser = replace(whole.denoiser, grid=GRID)
+    stage = lasting(replace(whole.tokenizer_stage, crop=0, batch=16), minutes)
+    rest = {name: lasting(whole.stages[name], 0) for name in ("flow", "leap", "decoder")}
+    return replace(
+        whole,
+        name=NAME,
+        data=str(out),
+        denoiser=denoiser,
+        tokenizer_stage=stage,
+        flow_stage=rest["flow"],
+        leap_stage=rest["leap"],
+        decoder_stage=rest["decoder"],
+        sheets=0,
+    )
+
+
+def family_recipe(preset: str, minutes: float, out: Path) -> FamilyRecipe:
+    """A family's preset on digits, in the latents of their tokenizer.
+
+    Raises:
+        RequestError: it is of no small family.
+    """
+    recipe = recipes.named(preset)
+    if not isinstance(recipe, FamilyRecipe):
+        raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
+    network = replace(recipe.network, grid=GRID, tokenizer_of=str(out / NAME / "model"))
+    timed = with_minutes(replace(recipe, data=str(out), network=network, sheets=0), minutes)
+    assert isinstance(timed, FamilyRecipe)
+    return timed
+
+
+def prepare(images: Pixels, minutes: float, out: Path) -> None:
+    """Clips, their tokenizer, and more clips as its latents; what is there is not made again."""
+    if not (out / "clips" / INDEX).exists():
+        shards.write(out / "clips", parts(images, KEPT), world.FPS)
+    _told(run_of(tokenizer_recipe(minutes, out), out / NAME, out).events(), NAME)
+
+
+def encode(images: Pixels, config: Any, out: Path) -> None:
+    """Latents of the clips that are kept and of many more. (The tokenizer's run made some of the former.)"""
+    if (out / "latents" / INDEX).exists() and len(Shards(out / "latents")) == ENCODED:
+        return
+    (out / "latents" / INDEX).unlink(missing_ok=True)
+    tokenizer = tokenizer_of(config)
+    shards.write(out / "latents", latents.encode_parts(tokenizer, parts(images, ENCODED)), world.FPS)
+
+
+# Measuring
+
+
+def canvases_of(clips: Pixels) -> list[Canvas]:
+    """The given frames of clips (N, T, H, W), but for the first: models of latents see nine, whole groups."""
+    seen = [Video(_coloured(clip[1:GIVEN]), world.FPS) for clip in clips]
+    return [continue_canvas(CAPTION, video, FRAMES - GIVEN) for video in seen]
+
+
+def predicted(model: Model, clips: Pixels) -> NDArray[np.float64]:
+    """The frames (N, 10, H, W) that a model predicts, as levels of 0 to 255."""
+    found = []
+    for start in range(0, len(clips), PART):
+        made = fill(canvases_of(clips[start : start + PART]), model, seed=start).frames
+        found.append(made[:, GIVEN - 1 :].mean(axis=-1))
+    return np.concatenate(found)
+
+
+def scores_of(made: NDArray[Any], clips: Pixels) -> Scores:
+    """Predictions (N, 10, H, W) against clips (N, T, H, W), in the published convention."""
+    true = clips[:, GIVEN:].astype(float)
+    apart = (made - true) / 255
+    pairs = zip(np.rint(made).astype(np.uint8), clips[:, GIVEN:], strict=True)
+    likeness = [ssim(_coloured(one), _coloured(other)) for one, other in pairs]
+    sums = (np.square(apart).sum(axis=(2, 3)).mean(), np.abs(apart).sum(axis=(2, 3)).mean())
+    return Scores(float(sums[0]), float(sums[1]), float(np.mean(likeness)))
+
+
+def entered(preset: str, images: Pixels, clips: Pixels, minutes: float, out: Path) -> Entry:
+    """Train a preset and measure it; what is done is not done again."""
+    recipe, folder = family_recipe(preset, minutes, out), out / preset
+    encode(images, recipe.network, out)
+    steps = _told(run_of(recipe, folder, out).events(), preset)
+    kept = folder / SCORES
+    if kept.exists():
+        known = json.loads(kept.read_text())
+        return Entry(**known | {"scores": Scores(**known["scores"])})
+    model = catalog.load(str(folder / "model"))
+    price = cost.cost(model, folder / "model")
+    found = Entry(preset, scores_of(predicted(model, clips), clips), price.parameters, steps, price.seconds)
+    with replacing(kept) as part:
+        part.write_text(json.dumps(asdict(found)))
+    return found
+
+
+def held(clips: Pixels) -> Entry:
+    """Who says that nothing moves any more."""
+    still = clips[:, GIVEN - 1 : GIVEN].repeat(FRAMES - GIVEN, axis=1).astype(float)
+    return Entry("holding the last frame", scores_of(still, clips))
+
+
+# The page
+
+
+def page(entries: Sequence[Entry], count: int, minutes: float, shared: float) -> str:
+    """The figures as a page in Markdown."""
+    machine = cost.machine()
+    ours = sorted(entries, key=lambda entry: entry.scores.mse)
+    rows = [
+        [
+            entry.name,
+            f"{entry.scores.mse:.1f}",
+            f"{entry.scores.mae:.1f}",
+            f"{entry.scores.ssim:.3f}",
+            f"{entry.parameters / 1e6:.2f} M" if entry.parameters else "",
+            f"{entry.steps:,}" if entry.steps else "",
+            f"{entry.seconds:.2f}" if entry.seconds else "",
+        ]
+        for entry in ours
+    ]
+    head = ("", "MSE", "MAE", "SSIM", "parameters", "steps", "seconds a window")
+    theirs = [[name, f"{a:.1f}", f"{b:.1f}", f"{c:.3f}", size] for name, size, a, b, c in PUBLISHED]
+    best, second = ours[:2]
+    return f"""# Moving digits
+
+    python -m benchmarks.digits --digits FOLDER --minutes {minutes:g} --clips {count} --report docs/digits.md
+
+printed this page with kineograph {kineograph.__version__} on {machine.processor}, {machine.cores} cores, \
+{machine.precision}.
+
+Two digits of MNIST move over {SIZE}x{SIZE} pixels; ten frames are given, ten are predicted
+(arXiv 1502.04681). FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`: {TRAINED:,} of its 10,000 images are
+trained on, the others make the {count} clips that are predicted. All families work in the latents of one
+tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for {minutes:g} minutes. Errors
+are of pixels in [0, 1], summed over a frame, and means over clips and frames.
+
+{table(head, rows)}
+
+{best.name} comes nearest, with {best.scores.mse:.1f} beside {second.scores.mse:.1f} of {second.name}. A model
+that draws one of the ways in which a clip may go on is measured like one that draws their mean, which has the
+smaller squared error.
+
+Published figures, beside these for scale alone: 200 epochs on other hardware, trained on clips of the 60,000
+training images, and in pixels (OpenSTL, docs/en/model_zoos/video_benchmarks.md).
+
+{table(("", "MSE", "MAE", "SSIM", "parameters"), theirs)}
+"""
+
+
+def main(
+    *,
+    digits: Path,
+    minutes: float = 30,
+    tokenizer_minutes: float = TOKENIZER,
+    clips: int = 512,
+    presets: tuple[str, ...] = MAIN,
+    out: Path = Path("runs/digits"),
+    report: Path | None = None,
+) -> None:
+    """Train families on moving digits for the same time, and measure what they predict.
+
+    Parameters
+    ----------
+    digits
+        The folder with MNIST's t10k-images-idx3-ubyte, as it is or as .gz.
+    minutes
+        Of training for each.
+    tokenizer_minutes
+        Of training for the tokenizer that all rest on.
+    clips
+        How many to predict.
+    presets
+        What to train; one of each family unless given.
+    out
+        The folder for the runs; what is done there is not done again.
+    report
+        Write the page into this file too.
+    """
+    if clips < 1:
+        raise RequestError(f"clips must be a whole number from 1, not {clips}.")
+    found = [path for path in (digits / FILE, digits / f"{FILE}.gz") if path.exists()]
+    images = read_digits(found[0] if found else digits / FILE)
+    with ExitStack() as stack:
+        part = report and stack.enter_context(replacing(report))
+        prepare(images[:TRAINED], tokenizer_minutes, out)
+        unseen = moving_digits(images[TRAINED:], clips, UNSEEN, FRAMES, size=SIZE)
+        entries = [entered(preset, images[:TRAINED], unseen, minutes, out) for preset in presets]
+        text = page([*entries, held(unseen)], clips, minutes, tokenizer_minutes)
+        if part is not None:
+            part.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    run(main)
