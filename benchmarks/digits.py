@@ -7,6 +7,7 @@ does. MNIST's test images alone are needed: most are trained on, the others make
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -45,8 +46,8 @@ SIZE, GRID, WINDOW = 64, (5, 4, 4), 17
 FRAMES, GIVEN = 20, 10  # of a clip, and of these the first
 CAPTION = "two digits move"
 TRAINED = 8000  # images to train on; the others are for the clips that are predicted
-KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents
-TOKENIZER, PART = 10.0, 64
+KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents, for MINUTES of training or more
+MINUTES, TOKENIZER, PART = 30.0, 10.0, 64
 SEED, UNSEEN = 1, 90_001
 SCORES, NAME = "scores.json", "tokenizer"
 PUBLISHED = (  # OpenSTL, docs/en/model_zoos/video_benchmarks.md, 200 epochs
@@ -145,20 +146,16 @@ def family_recipe(preset: str, minutes: float, out: Path) -> FamilyRecipe:
     return timed
 
 
-def prepare(images: Pixels, minutes: float, out: Path) -> None:
-    """Clips, their tokenizer, and more clips as its latents; what is there is not made again."""
+def prepare(images: Pixels, minutes: float, shared: float, out: Path) -> None:
+    """Clips, their tokenizer, trained for `shared` minutes, and latents of these clips and of many more; what
+    is there is not made again."""
+    kept, encoded = (math.ceil(count * min(1.0, minutes / MINUTES)) for count in (KEPT, ENCODED))
     if not (out / "clips" / INDEX).exists():
-        shards.write(out / "clips", parts(images, KEPT), world.FPS)
-    _told(run_of(tokenizer_recipe(minutes, out), out / NAME, out).events(), NAME)
-
-
-def encode(images: Pixels, config: Any, out: Path) -> None:
-    """Latents of the clips that are kept and of many more. (The tokenizer's run made some of the former.)"""
-    if (out / "latents" / INDEX).exists() and len(Shards(out / "latents")) == ENCODED:
-        return
-    (out / "latents" / INDEX).unlink(missing_ok=True)
-    tokenizer = tokenizer_of(config)
-    shards.write(out / "latents", latents.encode_parts(tokenizer, parts(images, ENCODED)), world.FPS)
+        shards.write(out / "clips", parts(images, kept), world.FPS)
+    _told(run_of(tokenizer_recipe(shared, out), out / NAME, out).events(), NAME)
+    if len(Shards(out / "latents")) < encoded:  # its run has made those of the clips that are kept
+        tokenizer = tokenizer_of(family_recipe(MAIN[0], minutes, out).network)
+        shards.write(out / "latents", latents.encode_parts(tokenizer, parts(images, encoded)), world.FPS)
 
 
 # Measuring
@@ -189,10 +186,9 @@ def scores_of(made: NDArray[Any], clips: Pixels) -> Scores:
     return Scores(float(sums[0]), float(sums[1]), float(np.mean(likeness)))
 
 
-def entered(preset: str, images: Pixels, clips: Pixels, minutes: float, out: Path) -> Entry:
+def entered(preset: str, clips: Pixels, minutes: float, out: Path) -> Entry:
     """Train a preset and measure it; what is done is not done again."""
     recipe, folder = family_recipe(preset, minutes, out), out / preset
-    encode(images, recipe.network, out)
     steps = _told(run_of(recipe, folder, out).events(), preset)
     kept = folder / SCORES
     if kept.exists():
@@ -244,8 +240,8 @@ printed this page with kineograph {kineograph.__version__} on {machine.processor
 Two digits of MNIST move over {SIZE}x{SIZE} pixels; ten frames are given, ten are predicted
 (arXiv 1502.04681). FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`: {TRAINED:,} of its 10,000 images are
 trained on, the others make the {count} clips that are predicted. All families work in the latents of one
-tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for {minutes:g} minutes. Errors
-are of pixels in [0, 1], summed over a frame, and means over clips and frames.
+tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for {minutes:g} minutes.
+Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames.
 
 {table(head, rows)}
 
@@ -263,7 +259,7 @@ training images, and in pixels (OpenSTL, docs/en/model_zoos/video_benchmarks.md)
 def main(
     *,
     digits: Path,
-    minutes: float = 30,
+    minutes: float = MINUTES,
     tokenizer_minutes: float = TOKENIZER,
     clips: int = 512,
     presets: tuple[str, ...] = MAIN,
@@ -295,9 +291,9 @@ def main(
     images = read_digits(found[0] if found else digits / FILE)
     with ExitStack() as stack:
         part = report and stack.enter_context(replacing(report))
-        prepare(images[:TRAINED], tokenizer_minutes, out)
+        prepare(images[:TRAINED], minutes, tokenizer_minutes, out)
         unseen = moving_digits(images[TRAINED:], clips, UNSEEN, FRAMES, size=SIZE)
-        entries = [entered(preset, images[:TRAINED], unseen, minutes, out) for preset in presets]
+        entries = [entered(preset, unseen, minutes, out) for preset in presets]
         text = page([*entries, held(unseen)], clips, minutes, tokenizer_minutes)
         if part is not None:
             part.write_text(text, encoding="utf-8")

@@ -33,6 +33,13 @@ PROMPTS = (
     "a medium purple star goes up over grass at sunset",
     "a large yellow ball moves right on sand by day and a small blue car stays still",
 )
+TECHNIQUES = {  # pages of docs/techniques, and the model that stands for each
+    "diffusion": "diffusion-small",
+    "gan": "gan",
+    "vae": "vae",
+    "rnn": "convlstm",
+    "transformer": "transformer",
+}
 CAPTION = "a large red ball moves right over grass by day"
 SCENE = Scene((Thing("ball", "red", "large", "right", 0.25, 0.6),), "grass", "day", seed=3)
 CHANGED = "a large blue box moves right over grass by day"
@@ -45,8 +52,9 @@ LATER = "a large red ball moves right over grass at night"
 
 def main() -> None:
     """Write `images/playground.png`, a row of frames for each prompt; `canvases.png`, two rows for each
-    canvas: what is known and what was made of it; and `guides.png`, two rows for each guide: what is told and
-    what was made. The seed is 0."""
+    canvas: what is known and what was made of it; `guides.png`, two rows for each guide: what is told and
+    what was made; and a `technique-….png` for each of the small models, rows as of the first. The seed is 0.
+    """
     model = kineograph.load("playground")
     videos = generate_batch([kineograph.Request(prompt) for prompt in PROMPTS], model)
     claim = sheet_claim(model.spec)
@@ -54,6 +62,11 @@ def main() -> None:
     for name, pairs in (("canvases", filled(model)), ("guides", guided(model))):
         labels, rows = zip(*pairs, strict=True)
         print(mark.save_sheet(rows, labels, COLUMNS, claim, IMAGES / f"{name}.png"))
+    for page, small in TECHNIQUES.items():
+        model = kineograph.load(small)
+        videos = generate_batch([kineograph.Request(prompt, model=small) for prompt in PROMPTS[:4]], model)
+        path = IMAGES / f"technique-{page}.png"
+        print(mark.save_sheet(videos, PROMPTS[:4], COLUMNS, sheet_claim(model.spec), path))
 
 
 def filled(model: Model) -> Iterator[tuple[str, Video]]:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import diffusion_networks, save_shaken, shaken
 
-from benchmarks import long, process, report, setup, side_by_side, steps
+from benchmarks import digits, long, process, report, setup, side_by_side, steps, streaming
 from benchmarks.__main__ import PARTS, main
 from benchmarks.report import Row
 from benchmarks.timing import QUICK, Effort, Measured, flops_of, in_turn, measure
@@ -177,6 +177,55 @@ def test_a_model_that_does_not_leap_takes_fewer_steps(tmp_path):
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):
     with pytest.raises(OutputError):
         main(quick=True, report=tmp_path / "none" / "page.md")
+
+
+def test_the_work_of_kept_codes_grows_with_their_number_and_without_keeping_them_with_its_square():
+    counts = (4, 8, 16)
+    work = streaming.works(counts, Effort(least=1, most=1, seconds=0.0, matrix=8))
+    kept, again = ([w.kept[0] for w in work], [w.again[0] for w in work])
+    assert (kept[2] - kept[1]) / (kept[1] - kept[0]) == pytest.approx(2, rel=0.05)
+    assert (again[2] - again[1]) / (again[1] - again[0]) > 2.5
+    assert again[2] > kept[2]
+    assert again[0] > kept[0]
+
+
+def test_what_is_no_recurrent_model_streams_nothing(tmp_path):
+    save_shaken(tmp_path / "model")
+    with pytest.raises(RequestError, match="give a model of the family rnn"):
+        streaming.main(model=str(tmp_path / "model"))
+
+
+def test_predictions_are_scored_as_published():
+    """One pixel off by its whole range in each of ten frames is an error of 1 a frame."""
+    clips = np.zeros((2, digits.FRAMES, 16, 16), np.uint8)
+    made = clips[:, digits.GIVEN :].astype(float)
+    made[:, :, 3, 5] = 255
+    found = digits.scores_of(made, clips)
+    assert (found.mse, found.mae) == pytest.approx((1.0, 1.0))
+    assert found.ssim < 1
+    made[:, :, 3, 5] = 127.5
+    assert digits.scores_of(made, clips).mse == pytest.approx(0.25)
+    assert digits.scores_of(made, clips).mae == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_families_learn_digits(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 255, (10_000, 28, 28), np.uint8)
+    header = np.array([2051, 10_000, 28, 28], ">u4").tobytes()
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(header + images.tobytes())
+    for _ in range(2):
+        digits.main(
+            digits=tmp_path,
+            minutes=0.05,
+            tokenizer_minutes=0.05,
+            clips=4,
+            presets=("gan", "convlstm"),
+            out=tmp_path / "runs",
+            report=tmp_path / "digits.md",
+        )
+    page = (tmp_path / "digits.md").read_text()
+    assert capsys.readouterr().out == (page + "\n") * 2
+    assert all(f"| {name} " in page for name in ("gan", "convlstm", "holding the last frame", "PredRNN v2"))
 
 
 @pytest.mark.slow

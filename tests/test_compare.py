@@ -3,16 +3,18 @@
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from command import kineo, refusal
-from tiny_models import save_shaken
+from media_clips import moving, write
+from tiny_models import CAPTIONS, CLIPS, WINDOW, save_shaken
 
-from kineograph.compare import page
+from kineograph.compare import contest, page
 from kineograph.compare.columns import COST, FILLING, NONE, QUALITY
+from kineograph.compare.contest import CLIPS as SHOWN
 from kineograph.compare.contest import (
-    CLIPS,
     ENTRANTS,
     MAIN,
     PROMPTS,
@@ -25,6 +27,8 @@ from kineograph.compare.contest import (
 from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import facts, release, suite
 from kineograph.evaluation.facts import Facts, Stage
+from kineograph.evaluation.filling import TASKS
+from kineograph.evaluation.own import Own
 from kineograph.evaluation.release import sheet_claim
 from kineograph.models import diffusion
 from kineograph.provenance import mark
@@ -91,7 +95,14 @@ def test_each_column_has_a_figure_or_says_that_there_is_none(entries):
 def test_the_page_needs_nothing_beside_itself(entries, tmp_path):
     pytest.importorskip("matplotlib")
     names = {path.name for path in page.write(entries, Terms(presets=("one", "less")), tmp_path)}
-    assert {"README.md", "comparison.html", "comparison.json", "quality.png", "drift.png"} <= names
+    assert {
+        "README.md",
+        "comparison.html",
+        "comparison.json",
+        "clips.png",
+        "quality.png",
+        "drift.png",
+    } <= names
     text = (tmp_path / "comparison.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]{0,20})', text)
     assert len(sources) == len(PROMPTS) * 2 + 3
@@ -112,6 +123,91 @@ def test_what_can_not_be_compared_is_refused(arguments, tmp_path, capsys, monkey
     refusal(capsys)
 
 
+# Somebody's own clips
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The report of a tiny model on eight clips of its size, of four captions."""
+    folder = tmp_path_factory.mktemp("own")
+    save_shaken(folder)
+    model = diffusion.load(folder)
+    long = np.concatenate([CLIPS, CLIPS[:, ::-1]])[:, np.arange(Own.length_of(WINDOW)) % WINDOW]
+    *_, report = suite.evaluate(model, folder, 8, own=Own(long, CAPTIONS * 2))
+    return report
+
+
+def test_by_own_clips_all_is_measured_that_needs_no_detectors(measured):
+    assert measured.adherence == measured.editing == measured.control == ()
+    assert {one.task for one in measured.filling} == set(TASKS)
+    assert all(one.better.count == 8 for one in measured.filling)
+    assert measured.horizon.clips == 8
+    assert (measured.fidelity.clips, measured.diversity.prompts) == (4, len(CAPTIONS))
+    assert measured.memorisation is None
+    json.loads(measured.to_json())
+
+
+def test_the_floor_of_own_clips_is_that_of_the_two_halves(measured):
+    """Of the clips, the second four are the first backwards: as sets of frames they are alike."""
+    found = measured.fidelity
+    assert found.floor < found.frozen
+    assert found.floor < found.model
+
+
+def test_a_page_of_own_clips_says_so(measured, tmp_path):
+    entry = Entry("one", json.loads(measured.to_json()), (), ("a", "b"))
+    terms = Terms(("one",), data="somewhere")
+    card = page.markdown([entry], terms, [])
+    assert "every fifth was kept from training" in card
+    assert "--data CLIPS" in card
+    assert "somewhere" not in card
+    assert re.search(r"\| one +\| - ", card)
+
+
+@pytest.mark.parametrize(("count", "halves"), [(3, None), (4, (2, 2)), (7, (3, 3))])
+def test_own_clips_are_halved_without_an_overlap(count, halves):
+    own = Own(np.arange(count).astype(np.uint8)[:, None, None, None, None], [str(n) for n in range(count)])
+    found = own.halves
+    assert (found and tuple(len(half.clips) for half in found)) == halves
+    if found:
+        one, other = ({*half.captions} for half in found)
+        assert not one & other
+
+
+def test_every_fifth_of_own_clips_is_kept_from_training(tmp_path):
+    for number in range(11):
+        (tmp_path / f"clip-{number:02d}.mkv").touch()
+    folders = contest.folders_of(Terms(("unet",), data=str(tmp_path)))
+    learnt, held = ([path.stem[-2:] for path in folder.files] for folder in folders.values())
+    assert held == ["04", "09"]
+    assert sorted(learnt + held) == [f"{number:02d}" for number in range(11)]
+
+
+def test_one_clip_is_too_few_to_compare_by(tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "only.mkv").touch()
+    assert kineo("compare", "unet", "--data", tmp_path / "clips", "--report", tmp_path / "report") == 2
+    assert "holds one clip: give two at least" in refusal(capsys)
+    assert kineo("compare", "unet", "--data", tmp_path / "none", "--report", tmp_path / "report") == 2
+    assert "There is no folder" in refusal(capsys)
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.slow
+def test_models_are_compared_by_own_clips(tmp_path):
+    (tmp_path / "clips").mkdir()
+    for number in range(6):
+        write(tmp_path / "clips" / f"thing-{number}.mkv", moving(60), fps=Fraction(8))
+    report = tmp_path / "report"
+    options = ("--budget", 0.05, "--clips", 4, "--data", tmp_path / "clips", "--report", report)
+    assert kineo("compare", "unet", "gan", *options) == 0
+    found = json.loads((report / "comparison.json").read_text())
+    assert found["gan"]["horizon"]["clips"] == 4
+    assert found["unet"]["adherence"] == []
+    assert "data:video/mp4" in (report / "comparison.html").read_text()
+    assert kineo("compare", "unet", "gan", *options) == 0
+
+
 @pytest.mark.slow
 def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
     terms = Terms(("unet", "diffusion-small"), 0.05, judged=4).in_proportion()
@@ -121,7 +217,7 @@ def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
     kept = (tmp_path / "unet" / release.FIGURES).read_bytes()
     assert kineo("compare", *terms.presets, "--budget", 0.05, "--clips", 4, "--report", tmp_path) == 0
     assert (tmp_path / "unet" / release.FIGURES).read_bytes() == kept
-    assert len(list((tmp_path / "diffusion-small" / CLIPS).glob("*.mp4"))) == len(PROMPTS)
+    assert len(list((tmp_path / "diffusion-small" / SHOWN).glob("*.mp4"))) == len(PROMPTS)
     assert "diffusion-small" in (tmp_path / "comparison.html").read_text()
 
 

@@ -314,7 +314,9 @@ def finished(work):
 
 def test_a_model_of_the_small_world_is_measured_on_it_alone(tmp_path):
     known = Facts("gan", 4, 4, 1, "a machine", world="small")
-    small, full = (_Plan.of(PlainModel().spec, facts, 8) for facts in (known, replace(known, world="full")))
+    small, full = (
+        _Plan.of(PlainModel().spec, facts, 8, None) for facts in (known, replace(known, world="full"))
+    )
     assert {cell.world for cell in small.cells} == {SMALL}
     assert {cell.world for cell in full.cells} == {SMALL, FULL}
     assert {edit.world for edit in small.edits} <= {SMALL}

@@ -121,7 +121,7 @@ def test_what_can_not_be_played_is_refused_at_the_call(model):
         play(Request(PROMPT, then=(Waypoint("a blue ball", 1.0),)), model, ())
     with pytest.raises(RequestError, match="leave out keyframes"):
         play(Request(images=(Keyframe("a.png"), Keyframe("b.png"))), model, ())
-    with pytest.raises(AbilityError, match="can't do actions; able to are: playground"):
+    with pytest.raises(AbilityError, match="can't do actions; able to are: convlstm, playground"):
         play(Request(PROMPT), PlainModel().without("actions"), ())
     with pytest.raises(RequestError, match="'up' is no action; there are: none, left, right, jump"):
         list(play(Request(PROMPT), model, ["up"]))

@@ -27,7 +27,9 @@ ways = st.one_of(
     st.fixed_dictionaries({"video": st.just("v.mp4"), "mask": st.just("0.1,0.2,0.3,0.4")}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "outpaint": st.just(True)}),
     st.fixed_dictionaries({"video": st.just("v.mp4"), "edit": st.floats(0.1, 1)}),
-    st.fixed_dictionaries({"walk": st.builds(Walk, words, st.integers(0, MAX_SEED), st.floats(0, 1))}),
+    st.fixed_dictionaries(
+        {"walk": st.builds(Walk, words.filter(str.strip), st.integers(0, MAX_SEED), st.floats(0, 1))}
+    ),
     st.fixed_dictionaries({"then": st.just((Waypoint("a ball", 0.5), Waypoint("a box", 2.0)))}),
 )
 

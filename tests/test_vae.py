@@ -198,7 +198,7 @@ def stylist():
     objective = VaeObjective(networks, VaeLoss(beta=0.01))
     optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=3e-3)
     caption = torch.zeros(16, networks.config.text_length, dtype=torch.long)
-    for step in range(100):
+    for step in range(160):
         batch = {"latents": two_styles(16, step), "caption": caption}
         optimizer.zero_grad()
         objective.loss(batch, torch.Generator().manual_seed(step))[0].backward()

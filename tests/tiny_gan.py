@@ -49,7 +49,7 @@ def gan_stages(networks: GANNetworks) -> Iterator[tuple[Learner, Repeated, int]]
     yield from tokenizer_stage(networks.tokenizer)
     players = nn.ModuleDict({name: m for name, m in networks.named_children() if name != "tokenizer"})
     shown = Repeated(latents_and_captions(networks))
-    yield Learner(players, gan.objectives(networks), optim=OPTIM), shown, 300
+    yield Learner(players, gan.objectives(networks), optim=OPTIM), shown, 400
 
 
 GAN = Family(gan_networks, gan_stages, save_latent_family, by_features=True)

@@ -70,8 +70,8 @@ class Repeated:
 @dataclass(frozen=True)
 class Family:
     """How the tests make, train and save a tiny model. `stages` are trained one after another, in steps.
-    Clips learnt by heart are as near as a tenth of the variance or, `by_features`, which a GAN matches in place
-    of pixels, half as far as before the family's own stages."""
+    Clips learnt by heart are as near as a tenth of the variance or, `by_features`, which a GAN matches in
+    place of pixels, half as far as before the family's own stages."""
 
     networks: Callable[[], nn.Module]
     stages: Callable[[Any], Iterator[tuple[Learner, Repeated, int]]]
@@ -121,6 +121,7 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     values = latents_and_captions(networks)
     guides = guides_of(values["latents"][:4])
     values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides.items()}
+    values["actions"][4:] = torch.nan  # else they are told of hardly anything else
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
     assert networks.leaps is not None

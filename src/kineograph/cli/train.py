@@ -56,7 +56,8 @@ def train(
     Parameters
     ----------
     preset
-        playground, playground-gpu, or footage for your own clips.
+        playground, playground-gpu, footage for your own clips, or a small model of another family: gan, vae,
+        convlstm, convgru, lstm, gru, mingru, predrnn, transformer, raster, unet, diffusion-small.
     data
         "world" for rendered clips, or a folder of your own. A clip's caption is what NAME.txt beside it says,
         else the words of its name.

@@ -126,7 +126,7 @@ def compare(terms: Terms, out: Path) -> Generator[News, None, list[Entry]]:
     """
     for preset in terms.presets:
         recipes.check(recipe_of(preset, terms))
-    folders = _folders(terms)
+    folders = folders_of(terms)
     with locked(out, "comparison"):
         _keep(terms, out)
         for name, folder in folders.items():
@@ -154,7 +154,7 @@ def _read(path: Path) -> Terms:
         raise DataError(f"{path} is damaged: begin again in another folder.") from error
 
 
-def _folders(terms: Terms) -> dict[str, Folder]:
+def folders_of(terms: Terms) -> dict[str, Folder]:
     """The clips that all learn from and those that none does, where they are somebody's own.
 
     Raises:

@@ -9,17 +9,23 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import kineograph
 from kineograph.compare.columns import COST, FILLING, QUALITY, Column
 from kineograph.compare.contest import Entry, Terms
 from kineograph.compare.plots import DRAWINGS, plot
+from kineograph.evaluation.release import COLUMNS
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
+from kineograph.media.decode import read_video
+from kineograph.provenance import mark
+from kineograph.provenance.claim import GENERATED, Claim
 
 PARTS: dict[str, Sequence[Column]] = {
     "Follows the prompt": QUALITY,
     "Goes on and fills in": FILLING,
     "Costs": COST,
 }
+SHEET = "clips.png"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
@@ -31,17 +37,19 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
 
 
 def write(entries: Sequence[Entry], terms: Terms, out: Path) -> list[Path]:
-    """Write README.md, comparison.json and comparison.html, with the plots beside them.
+    """Write README.md, comparison.json and comparison.html, with the plots and a contact sheet beside them.
     Without matplotlib there are no plots.
 
     Raises:
         OutputError: a file can't be written.
+        MediaError: a clip of an entry can't be read.
     """
     drawn = DRAWINGS if find_spec("matplotlib") else ()
     pictures = {f"{name}.png": plot(name, entries) for name in drawn}
     values = {entry.preset: entry.report for entry in entries}
+    _write_sheet(entries, out / SHEET)
     files = {
-        "README.md": markdown(entries, terms, list(pictures)).encode(),
+        "README.md": markdown(entries, terms, [*pictures, SHEET]).encode(),
         "comparison.json": (json.dumps(values) + "\n").encode(),
         "comparison.html": page(entries, terms, pictures).encode(),
         **pictures,
@@ -49,7 +57,17 @@ def write(entries: Sequence[Entry], terms: Terms, out: Path) -> list[Path]:
     for name, content in files.items():
         with replacing(out / name) as part:
             part.write_bytes(content)
-    return [out / name for name in files]
+    return [out / name for name in (*files, SHEET)]
+
+
+def _write_sheet(entries: Sequence[Entry], path: Path) -> None:
+    """Frames of each prompt's clips, those of all models below one another."""
+    shown = [(entry, n) for n in range(len(entries[0].prompts)) for entry in entries]
+    videos = [read_video(entry.clips[n]) for entry, n in shown]
+    labels = [f"{entry.preset}: {entry.prompts[n]}" for entry, n in shown]
+    models = ", ".join(entry.preset for entry in entries)
+    claim = Claim(f"kineograph {kineograph.__version__}", GENERATED, model=models)
+    mark.save_sheet(videos, labels, COLUMNS, claim, path)
 
 
 def markdown(entries: Sequence[Entry], terms: Terms, pictures: Sequence[str]) -> str:
@@ -95,8 +113,8 @@ def _learnt(terms: Terms) -> str:
     if terms.data:
         return (
             "the same clips of somebody's own, of which every fifth was kept from training, in the latents "
-            f"of one tokenizer, and measured by {terms.judged} windows at most of those that were kept; what a "
-            "prompt asks for is not judged, as there are no detectors for it"
+            f"of one tokenizer, and measured by {terms.judged} windows at most of those that were kept; what "
+            "a prompt asks for is not judged, as there are no detectors for it"
         )
     return (
         f"the same {terms.latents:,} clips of the {terms.world} world (seed {terms.seed}), in the latents "

@@ -13,6 +13,7 @@ B clips, t latent frames; see `diffusion` for the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ class LeapObjective:
         self.flow = FlowObjective(networks)
         for part in (networks.denoiser, networks.text):
             part.requires_grad_(False)
+        self._pupil = deepcopy(networks.denoiser)  # not compiled, as its weights change at every step
 
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
         return list(self.adapter.named_parameters())
@@ -71,7 +73,7 @@ class LeapObjective:
         """The velocity (B, t, C, h, w) with these weights of the denoiser."""
 
         def changed(*inputs: Any) -> Tensor:
-            made: Tensor = functional_call(self.networks.denoiser, dict(weights), inputs)
+            made: Tensor = functional_call(self._pupil, dict(weights), inputs)
             return made
 
         return velocity_of(changed, z, begin, *told)[1]

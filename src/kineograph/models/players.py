@@ -219,7 +219,7 @@ class Discriminator(nn.Module):
         self.trunk = nn.Sequential(*layers)
         cells = config.grid[0] * coarsest[0] * coarsest[1]
         self.gather = nn.Parameter(torch.randn(cells, last) * cells**-0.5)
-        self.real = _linear(last, 1)
+        self.real = _linear(last, 1, bias=False)  # only differences of scores count
         self.caption = _linear(config.text_width, last)
 
     def forward(self, clips: Tensor, text: Tensor) -> Tensor:
