@@ -101,7 +101,7 @@ def test_a_gradient_reaches_every_parameter_within_three_steps(name):
             optimizer = torch.optim.SGD(moved, lr=0.01)
             for step in range(3):
                 optimizer.zero_grad()
-                objective.loss(data.batch(step), torch.Generator().manual_seed(step))[0].backward()
+                objective.loss(data.batch(step), torch.Generator().manual_seed(100 + step))[0].backward()
                 reached = [p for p in moved if p.grad is not None and bool((p.grad != 0).any())]
                 untouched = {key: path for key, path in untouched.items() if key not in map(id, reached)}
                 optimizer.step()
