@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -49,7 +50,7 @@ TRAINED = 8000  # images to train on; the others are for the clips that are pred
 KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents, for MINUTES of training or more
 MINUTES, TOKENIZER, PART = 30.0, 10.0, 64
 SEED, UNSEEN = 1, 90_001
-SCORES, NAME = "scores.json", "tokenizer"
+SCORES, NAME, MODELS = "scores.json", "tokenizer", "models"
 PUBLISHED = (  # OpenSTL, docs/en/model_zoos/video_benchmarks.md, 200 epochs
     ("ConvLSTM-S", "15.0 M", 29.80, 90.64, 0.9288),
     ("PredRNN", "23.8 M", 23.97, 72.82, 0.9462),
@@ -140,7 +141,7 @@ def family_recipe(preset: str, minutes: float, out: Path) -> FamilyRecipe:
     recipe = recipes.named(preset)
     if not isinstance(recipe, FamilyRecipe):
         raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
-    network = replace(recipe.network, grid=GRID, tokenizer_of=str(out / NAME / "model"))
+    network = replace(recipe.network, grid=GRID, tokenizer_of=str((out / MODELS / NAME).resolve()))
     timed = with_minutes(replace(recipe, data=str(out), network=network, sheets=0), minutes)
     assert isinstance(timed, FamilyRecipe)
     return timed
@@ -153,9 +154,17 @@ def prepare(images: Pixels, minutes: float, shared: float, out: Path) -> None:
     if not (out / "clips" / INDEX).exists():
         shards.write(out / "clips", parts(images, kept), world.FPS)
     _told(run_of(tokenizer_recipe(shared, out), out / NAME, out).events(), NAME)
+    _beside_others(NAME, out)
     if len(Shards(out / "latents")) < encoded:  # its run has made those of the clips that are kept
         tokenizer = tokenizer_of(family_recipe(MAIN[0], minutes, out).network)
         shards.write(out / "latents", latents.encode_parts(tokenizer, parts(images, encoded)), world.FPS)
+
+
+def _beside_others(name: str, out: Path) -> Path:
+    """A copy of a run's model in the folder of all: one may rest only on another that lies beside it."""
+    copied = out / MODELS / name
+    shutil.copytree(out / name / "model", copied, dirs_exist_ok=True)
+    return copied
 
 
 # Measuring
@@ -190,12 +199,12 @@ def entered(preset: str, clips: Pixels, minutes: float, out: Path) -> Entry:
     """Train a preset and measure it; what is done is not done again."""
     recipe, folder = family_recipe(preset, minutes, out), out / preset
     steps = _told(run_of(recipe, folder, out).events(), preset)
-    kept = folder / SCORES
+    model_folder, kept = _beside_others(preset, out), folder / SCORES
     if kept.exists():
         known = json.loads(kept.read_text())
         return Entry(**known | {"scores": Scores(**known["scores"])})
-    model = catalog.load(str(folder / "model"))
-    price = cost.cost(model, folder / "model")
+    model = catalog.load(str(model_folder))
+    price = cost.cost(model, model_folder)
     found = Entry(preset, scores_of(predicted(model, clips), clips), price.parameters, steps, price.seconds)
     with replacing(kept) as part:
         part.write_text(json.dumps(asdict(found)))
