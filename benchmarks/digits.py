@@ -24,7 +24,7 @@ import kineograph
 from benchmarks.command import run
 from kineograph import catalog
 from kineograph.canvas import Canvas, continue_canvas
-from kineograph.compare.contest import ENTRANTS, MAIN
+from kineograph.compare.contest import MAIN, entrant
 from kineograph.data import latents, shards, world
 from kineograph.data.shards import INDEX, Parts, Shards
 from kineograph.errors import RequestError
@@ -34,8 +34,7 @@ from kineograph.evaluation.metrics import ssim
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
-from kineograph.training import recipes
-from kineograph.training.events import Finished, Stepped
+from kineograph.training.events import Event, Stepped
 from kineograph.training.family_recipe import FamilyRecipe, tokenizer_of
 from kineograph.training.presets import playground
 from kineograph.training.recipe import Recipe, lasting, with_minutes
@@ -87,7 +86,7 @@ class Entry:
 
 
 def parts(images: Pixels, count: int) -> Parts:
-    """Clips (N, T, H, W, 3) to train on, a part at a time, the i-th of seed SEED + i."""
+    """Clips (N, T, H, W, 3) to train on, a part at a time; each part has a seed of its own."""
     for start in range(0, count, PART):
         clips = moving_digits(images, min(PART, count - start), SEED + start, WINDOW, size=SIZE)
         yield {"frames": torch.from_numpy(_coloured(clips))}, [CAPTION] * len(clips)
@@ -100,7 +99,7 @@ def _coloured(clips: Pixels) -> Frames:
 # Training
 
 
-def _told(events: Iterator[Any], name: str) -> int:
+def _told(events: Iterator[Event], name: str) -> int:
     """Follow a run and say now and then how far it is; how many steps its last stage had."""
     steps = 0
     for event in events:
@@ -109,7 +108,6 @@ def _told(events: Iterator[Any], name: str) -> int:
             if event.step.step % 100 == 0:
                 left = f"{event.step.remaining / 60:.1f} min left"
                 print(f"{name}: {event.stage} {steps}, {left}", file=sys.stderr, flush=True)
-        assert not isinstance(event, Finished) or event.folder.exists()
     return steps
 
 
@@ -138,9 +136,7 @@ def family_recipe(preset: str, minutes: float, out: Path) -> FamilyRecipe:
     Raises:
         RequestError: it is of no small family.
     """
-    recipe = recipes.named(preset)
-    if not isinstance(recipe, FamilyRecipe):
-        raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
+    recipe = entrant(preset)
     network = replace(recipe.network, grid=GRID, tokenizer_of=str((out / MODELS / NAME).resolve()))
     timed = with_minutes(replace(recipe, data=str(out), network=network, sheets=0), minutes)
     assert isinstance(timed, FamilyRecipe)

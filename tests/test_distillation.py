@@ -9,8 +9,7 @@ from kineograph.generation import settings
 from kineograph.models.adapter import Adapter
 from kineograph.models.diffusion import LEAPING, Diffusion, spec_of
 from kineograph.models.distillation import LeapLoss, LeapObjective
-from kineograph.models.flow import LEAPING as LEAPING_PARTS
-from kineograph.models.flow import LEAPS
+from kineograph.models.flow import LEAPS, LEAPT
 from kineograph.request import Request
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
@@ -25,7 +24,7 @@ def batch_of(networks):
 def test_before_anything_is_learnt_a_leap_is_a_step_of_its_teacher():
     """Without guidance, and with one step to the teacher, there is nothing to learn."""
     networks = shaken(diffusion_networks())
-    fresh = Adapter(networks.denoiser, 2, LEAPING_PARTS)
+    fresh = Adapter(networks.denoiser, 2, LEAPT)
     plain = LeapObjective(networks, fresh, LeapLoss(small_steps=1, guidance=1.0))
     guided = LeapObjective(networks, fresh, LeapLoss(small_steps=1, guidance=3.0))
     for seed in range(3):
@@ -52,13 +51,13 @@ def test_an_adapter_adds_to_some_parameters_the_same_in_place_and_in_a_copy():
     denoiser, adapter = networks.denoiser, networks.leaps
     weights, applied = adapter.weights(denoiser), dict(adapter.applied(denoiser).named_parameters())
     for name, value in denoiser.named_parameters():
-        added = name.startswith(LEAPING_PARTS)
+        added = name.startswith(LEAPT)
         assert (name in weights) == added
         assert torch.equal(applied[name], weights.get(name, value))
         assert torch.equal(applied[name], value) != added
         if added and value.dim() == 2:
             assert torch.linalg.matrix_rank(applied[name] - value, rtol=1e-3) == 2
-    fresh = Adapter(denoiser, 2, LEAPING_PARTS)
+    fresh = Adapter(denoiser, 2, LEAPT)
     assert all(
         torch.equal(p, applied)
         for p, applied in zip(denoiser.parameters(), fresh.applied(denoiser).parameters(), strict=True)
@@ -69,7 +68,7 @@ def test_leaps_that_are_learnt_lead_where_the_small_steps_do():
     """From the same noise, leaps come nearer to the teacher's clip than as many of its own steps."""
     torch.manual_seed(0)
     networks = diffusion_networks()
-    networks.leaps = Adapter(networks.denoiser, 8, LEAPING_PARTS)
+    networks.leaps = Adapter(networks.denoiser, 8, LEAPT)
     shaken(networks.denoiser)
     teacher = Diffusion(diffusion_networks(), spec_of("teacher", networks.config), torch.float32)
     teacher.networks.denoiser.load_state_dict(networks.denoiser.state_dict())

@@ -108,13 +108,23 @@ def recipe_of(preset: str, terms: Terms) -> FamilyRecipe:
     Raises:
         RequestError: there is no such preset, or it is of no small family.
     """
-    recipe = recipes.named(preset)
-    if not isinstance(recipe, FamilyRecipe):
-        raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
+    recipe = entrant(preset)
     alike = {"world": terms.world, "clips": terms.clips, "latents": terms.latents, "seed": terms.seed}
     timed = with_minutes(replace(recipe, data=terms.data or WORLD), terms.minutes)
     assert isinstance(timed, FamilyRecipe)
     return replace(timed, sheets=0, **alike)  # type: ignore[arg-type]
+
+
+def entrant(preset: str) -> FamilyRecipe:
+    """The recipe of a small family.
+
+    Raises:
+        RequestError: there is no such preset, or it is of no small family.
+    """
+    recipe = recipes.named(preset)
+    if not isinstance(recipe, FamilyRecipe):
+        raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
+    return recipe
 
 
 def compare(terms: Terms, out: Path) -> Generator[News, None, list[Entry]]:

@@ -13,7 +13,6 @@ import kineograph
 from kineograph.compare.columns import COST, FILLING, QUALITY, Column
 from kineograph.compare.contest import Entry, Terms
 from kineograph.compare.plots import DRAWINGS, plot
-from kineograph.evaluation.release import COLUMNS
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.media.decode import read_video
@@ -25,7 +24,7 @@ PARTS: dict[str, Sequence[Column]] = {
     "Goes on and fills in": FILLING,
     "Costs": COST,
 }
-SHEET = "clips.png"
+SHEET, COLUMNS = "clips.png", 3  # frames of each clip
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }

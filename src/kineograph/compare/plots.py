@@ -9,16 +9,20 @@ from typing import Any
 from kineograph.compare.columns import adherence, part
 from kineograph.compare.contest import Entry
 
+ASKED = ("kind", "color", "size", "motion")  # of one thing
 Drawing = Callable[[Any, Sequence[Entry]], None]
 
 
 def _quality_and_cost(axes: Any, entries: Sequence[Entry]) -> None:
     for entry in entries:
-        seconds, right = part("cost", "seconds")(entry.report), adherence("all")(entry.report)
-        if seconds is not None and right is not None:
-            axes.scatter(seconds, right, label=entry.preset)
-            axes.annotate(entry.preset, (seconds, right), xytext=(6, 4), textcoords="offset points")
-    axes.set(xscale="log", xlabel="seconds a clip", ylabel="all right, %", title="quality against cost")
+        seconds = part("cost", "seconds")(entry.report)
+        found = [adherence(name)(entry.report) for name in ASKED]
+        shares = [share for share in found if share is not None]
+        if seconds is not None and shares:
+            axes.scatter(seconds, sum(shares) / len(shares), label=entry.preset)
+            axes.legend(fontsize=7)
+    ylabel = f"right, mean of {', '.join(ASKED)}, %"
+    axes.set(xscale="log", xlabel="seconds a clip", ylabel=ylabel, title="quality against cost")
 
 
 def _drift(axes: Any, entries: Sequence[Entry]) -> None:

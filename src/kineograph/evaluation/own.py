@@ -37,9 +37,10 @@ class Own:
 
     def distinct(self, most: int) -> Own:
         """The first of each caption, `most` at the most."""
-        places = list({text: at for at, text in reversed(list(enumerate(self.captions)))}.values())[::-1][
-            :most
-        ]
+        first: dict[str, int] = {}
+        for at, text in enumerate(self.captions):
+            first.setdefault(text, at)
+        places = list(first.values())[:most]
         return Own(self.clips[places], [self.captions[at] for at in places])
 
     @property

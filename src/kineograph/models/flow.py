@@ -22,7 +22,7 @@ from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
 
 LEAPS = 8  # from noise to data, where leaps are learnt
-LEAPING = ("blocks", "modulation", "leave")  # parts of the denoiser that leaps add to
+LEAPT = ("blocks", "modulation", "leave")  # parts of the denoiser that leaps add to
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 
@@ -61,7 +61,7 @@ class DiffusionNetworks(nn.Module):
         self.tokenizer = Tokenizer(config.tokenizer)
         self.text = TextEncoder(config.text)
         self.denoiser = Denoiser(config.denoiser)
-        self.leaps = Adapter(self.denoiser, config.leap_rank, LEAPING) if config.leap_rank else None
+        self.leaps = Adapter(self.denoiser, config.leap_rank, LEAPT) if config.leap_rank else None
 
     def velocity(
         self,
