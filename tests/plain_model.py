@@ -1,10 +1,13 @@
 """A model without a network: it fills a canvas with one keyed colour a chunk, and keeps the contract."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+import kineograph.models
+from kineograph import catalog
 from kineograph.canvas import GUIDES, TASKS
 from kineograph.models.family import Spec, Step
 from kineograph.sampling.settings import Sampling
@@ -67,3 +70,17 @@ CONFIG = {
     "sampling": {"steps": 4, "guidance": 2.0},
     "vocabulary": list(SPEC.vocabulary),
 }
+
+
+def only_plain(folder, monkeypatch, **others):
+    """An empty folder to work in, beside a catalog whose only model is `plain`; `others` are families."""
+    plain = folder / "weights" / "plain"
+    plain.mkdir(parents=True)
+    (plain / "config.json").write_text(json.dumps(CONFIG))
+    (plain / "README.md").write_text("# Plain\n\nFills with colours.\n")
+    monkeypatch.setattr(catalog, "SHIPPED", plain.parent)
+    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel, **others})
+    here = folder / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here

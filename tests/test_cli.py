@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from command import KINEO, imported, kineo, refusal
-from plain_model import CONFIG, PlainModel
+from plain_model import CONFIG, PlainModel, only_plain
 
 import kineograph.models
-from kineograph import catalog
 from kineograph.cli.output import numbered, slug, unused
 from kineograph.errors import OutputError
 from kineograph.media.decode import read_video
@@ -30,17 +29,7 @@ from kineograph.sampling.settings import Sampling
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """An empty folder to work in, beside a catalog whose only model is `plain`."""
-    plain = tmp_path / "weights" / "plain"
-    plain.mkdir(parents=True)
-    (plain / "config.json").write_text(json.dumps(CONFIG))
-    (plain / "README.md").write_text("# Plain\n\nFills with colours.\n")
-    monkeypatch.setattr(catalog, "SHIPPED", plain.parent)
-    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel, "diffusion": diffusion})
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+    return only_plain(tmp_path, monkeypatch, diffusion=diffusion)
 
 
 def make(*arguments):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
+from kineograph.fingerprint import weights_hash
 
 if TYPE_CHECKING:  # naming and describing models needs no torch
     from kineograph.models.family import Model
@@ -89,6 +90,18 @@ def describe(name: str) -> Description:
         return from_dict(Description, values)
     except (KeyError, TypeError, AttributeError, RequestError) as error:
         raise ModelError(f"The config of {name} is damaged or incomplete: get the model again.") from error
+    except OSError as error:
+        raise ModelError(f"The files of {name} can't be read, {error.strerror}: get it again.") from error
+
+
+def hash_of(name: str) -> str:
+    """What tells the weights of a model from all others.
+
+    Raises:
+        ModelError: there is no such model, or its weights can't be read.
+    """
+    try:
+        return weights_hash(folder_of(name))
     except OSError as error:
         raise ModelError(f"The files of {name} can't be read, {error.strerror}: get it again.") from error
 

@@ -18,7 +18,7 @@ from kineograph.errors import AbilityError, RequestError
 from kineograph.fitting import canvas_of, task_of
 from kineograph.guiding import guides_for, guides_of, notes_on
 from kineograph.models.family import Model, Step
-from kineograph.provenance.claim import claim_of, job_of
+from kineograph.provenance.claim import claim_of, job_of, sources_of
 from kineograph.provenance.mark import MadeVideo
 from kineograph.request import Request
 from kineograph.sampling.noise import Draws, Noise, NoiseBetween
@@ -162,8 +162,9 @@ def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
     request = Request(prompt, **fields)
     model = catalog.load(request.model)
     canvas = prepare(request, model)
+    job = job_of(request, model.spec)
     chunks = [item.frames for item in fill(canvas, request, model) if isinstance(item, Chunk)]
-    return MadeVideo(np.concatenate(chunks), canvas.fps, claim_of(job_of(request, model.spec)))
+    return MadeVideo(np.concatenate(chunks), canvas.fps, claim_of(job), sources_of(job))
 
 
 def settings(request: Request, model: Model) -> Sampling:

@@ -1,6 +1,7 @@
 """The folder of a batch.
 
 OUT/NAME.mp4         a clip, whole or not there
+OUT/NAME.webm.c2pa   its signature, where the container has no room for it
 OUT/NAME.job.json    its private record, from which it can be made again alone
 OUT/NAME.json        its manifest, written last: a row with one that fits is done
 OUT/summary.json     what came of each row, once a batch has ended
@@ -27,6 +28,7 @@ from kineograph.errors import KineographError, ModelError, OutputError, RequestE
 from kineograph.lock import locked
 from kineograph.media.atomic import explaining, replacing
 from kineograph.provenance.claim import Job
+from kineograph.provenance.signing import sidecar_of
 
 SUMMARY = "summary.json"
 JOB = ".job.json"
@@ -140,7 +142,9 @@ def publish(out: Path, making: Path, made: Made) -> None:
     job, manifest = f"{made.manifest.name}{JOB}", f"{made.manifest.name}.json"
     _write(making / job, made.job)
     _write(making / manifest, json.dumps(asdict(made.manifest), indent=1))
-    for file in (made.manifest.file, job, manifest):
+    beside = sidecar_of(Path(made.manifest.file)).name
+    signed = [beside] if (making / beside).exists() else []
+    for file in (made.manifest.file, *signed, job, manifest):
         _place(file, making, out)
 
 
@@ -153,8 +157,10 @@ def _place(file: str, making: Path, out: Path) -> None:
 
 
 def fingerprint(order: Order, model_hash: str) -> str:
-    """One SHA-256 over the whole request, the kind of file and the model's files."""
-    whole = {"request": json.loads(order.request.to_json()), "suffix": order.suffix, "model": model_hash}
+    """One SHA-256 over the whole request, the kind of file, its marks and the model's files."""
+    marks = {"marking": asdict(order.marking), "consent": order.consent}
+    asked = {"request": json.loads(order.request.to_json()), "suffix": order.suffix}
+    whole = asked | marks | {"model": model_hash}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from kineograph.errors import KineographError
 from kineograph.generation import fill, prepare
 from kineograph.models.family import Model, Step
 from kineograph.provenance import mark
-from kineograph.provenance.claim import claim_of, job_of
+from kineograph.provenance.claim import claim_of, job_of, sources_of
 from kineograph.request import Request
 from kineograph.text.vocabulary import passed_over
 from kineograph.video import Chunk
@@ -43,10 +43,11 @@ class Maker:
         request, path = order.request, self.folder / order.file
         model = self._model(request.model)
         canvas = prepare(request, model)
-        mark.check(path, canvas.fps)
-        job = job_of(request, model.spec)
+        mark.check(path, canvas.fps, order.marking)
+        job = job_of(request, model.spec, marking=order.marking, consent=order.consent)
         steps = _Steps(tell)
-        saved = mark.save(steps.of(fill(canvas, request, model)), claim_of(job), path, canvas.fps)
+        chunks = steps.of(fill(canvas, request, model))
+        saved = mark.save(chunks, claim_of(job), path, canvas.fps, job.marking, sources_of(job))
         manifest = Manifest(
             status="made",
             row=order.row,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+from kineograph.provenance.marking import MARKED, Marking
 from kineograph.request import Request
 
 Status = Literal["made", "made again", "skipped", "failed", "not reached"]
@@ -16,8 +17,9 @@ Status = Literal["made", "made again", "skipped", "failed", "not reached"]
 class Order:
     """A clip that is to be made: `request` as the file `name` + `suffix`.
 
-    `row` is a number of its own. Paths in the request are absolute. `hash` stands for all that the clip
-    depends on, see `kineograph.batch.folder.fingerprint`.
+    `row` is a number of its own. Paths in the request are absolute. `marking` and `consent` are for the file,
+    as a `Job` has them. `hash` stands for all that the clip depends on, see
+    `kineograph.batch.folder.fingerprint`.
     """
 
     row: int
@@ -25,6 +27,8 @@ class Order:
     suffix: str
     request: Request
     hash: str = ""
+    marking: Marking = MARKED
+    consent: str | None = None
 
     @property
     def file(self) -> str:
@@ -32,13 +36,14 @@ class Order:
 
     def to_json(self) -> str:
         """A JSON object."""
-        return json.dumps(vars(self) | {"request": self.request.to_json()})
+        return json.dumps(vars(self) | {"request": self.request.to_json(), "marking": asdict(self.marking)})
 
     @classmethod
     def from_json(cls, text: str) -> Order:
         """Read what `to_json` wrote."""
         values = json.loads(text)
-        return cls(**values | {"request": Request.from_json(values["request"])})
+        request, marking = Request.from_json(values["request"]), Marking(**values["marking"])
+        return cls(**values | {"request": request, "marking": marking})
 
 
 @dataclass(frozen=True)

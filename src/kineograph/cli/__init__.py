@@ -16,12 +16,14 @@ from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError,
 
 from kineograph import __version__
 from kineograph.cli import models, worlds
+from kineograph.cli.audit import audit
 from kineograph.cli.batch import batch
 from kineograph.cli.compare import compare
 from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
 from kineograph.cli.play import play
 from kineograph.cli.train import Terminated, train
+from kineograph.cli.verify import verify
 from kineograph.errors import KineographError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -45,7 +47,9 @@ app = App(
 app.command(generate)
 app.command(play)
 app.command(batch)
+app.command(verify)
 app.command(evaluate)
+app.command(audit)
 app.command(train)
 app.command(compare)
 app.command(models.app, name="models")
@@ -53,12 +57,12 @@ app.command(worlds.app, name="worlds")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 (can't), 2 (the request is wrong), 130 (interrupted) or
-    143 (terminated)."""
+    """Run one command and return its exit code: its own, such as 0, else 1 (can't), 2 (the request is wrong),
+    130 (interrupted) or 143 (terminated)."""
     _open_streams()
     try:
         with _terminable():
-            app(arguments, exit_on_error=False, print_error=False)
+            return app(arguments, exit_on_error=False, print_error=False) or 0
     except UnusedCliTokensError as error:
         words = " ".join(error.unused_tokens or ())
         return _fail(f"Too many words: {words}; put in quotes what belongs together.", 2)

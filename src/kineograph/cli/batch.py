@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kineograph.cli.generate import model_of, size_of
+from kineograph.cli.marks import UNSAID, Marks, marking_of
 from kineograph.cli.output import print_json, say
 from kineograph.errors import RequestError
 from kineograph.request import Request
@@ -20,6 +21,7 @@ from kineograph.request import Request
 if TYPE_CHECKING:
     from kineograph.batch.orders import Order, Outcome, Summary
     from kineograph.cli.watch import News
+    from kineograph.provenance.marking import Marking
 
 MOST_WORKERS = 256
 MOST_SHOWN = 8  # rows that failed alike
@@ -43,6 +45,7 @@ def batch(
     seed: int | None = None,
     format_: Annotated[Literal["mp4", "webm", "gif"], Parameter(name="--format")] = "mp4",
     json: Annotated[bool, Parameter(negative=())] = False,
+    marks: Marks = UNSAID,
 ) -> None:
     """Make a clip for each row of a table, and go on where it was stopped.
 
@@ -106,7 +109,8 @@ def batch(
     Request("any", **common)  # refused before the table is read
     if not 1 <= workers <= MOST_WORKERS:
         raise RequestError(f"workers must be a whole number from 1 to {MOST_WORKERS}, not {workers}.")
-    rows = _planned(jobs, template, common, f".{format_}")
+    marking = marking_of(marks)
+    rows = _planned(jobs, template, common, f".{format_}", marking, marks.consent)
     summary = _follow(rows, out, workers)
     if json:
         print_json(asdict(summary))
@@ -117,10 +121,18 @@ def batch(
         raise RequestError(f"{summary.failed} of {len(rows)} rows could not be made: {again}.")
 
 
-def _planned(jobs: Path, template: str | None, common: dict[str, Any], suffix: str) -> list[Order | Outcome]:
+def _planned(
+    jobs: Path,
+    template: str | None,
+    common: dict[str, Any],
+    suffix: str,
+    marking: Marking,
+    consent: str | None,
+) -> list[Order | Outcome]:
     from kineograph.cli.table import Plan, Template, read_rows
 
-    plan = Plan(None if template is None else Template(template), common, jobs.parent, suffix)
+    prompts = None if template is None else Template(template)
+    plan = Plan(prompts, common, jobs.parent, suffix, marking, consent)
     rows = read_rows(jobs)
     orders = plan.orders(rows)
     if unused := plan.unused(rows):

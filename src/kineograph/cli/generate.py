@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kineograph import __version__, catalog
+from kineograph.cli.marks import UNSAID, Marks, marking_of, tell_sidecar
 from kineograph.cli.output import (
     job_path,
     numbered,
@@ -74,6 +75,7 @@ def generate(
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: Annotated[bool, Parameter(negative=())] = False,
+    marks: Marks = UNSAID,
 ) -> None:
     """Make a clip from a prompt, pictures or footage.
 
@@ -220,11 +222,11 @@ def generate(
     walks = to is not None or to_seed is not None
     if from_ is not None:
         job = recorded_job(from_, bool(fields) or walks or count != 1)
-        _make([job.request], job, out, json)
+        _make([job.request], job, out, json, marks)
     elif walks:
-        _make(_walk(Request(**fields), to, to_seed, count), None, out, json)
+        _make(_walk(Request(**fields), to, to_seed, count), None, out, json, marks)
     else:
-        _make(_requests(fields, count), None, out, json)
+        _make(_requests(fields, count), None, out, json, marks)
 
 
 # Arguments
@@ -314,13 +316,14 @@ class Made:
         return f"{self.path}: {shape}; {cost}"
 
 
-def _make(requests: list[Request], recorded: Job | None, out: Path | None, json: bool) -> None:
+def _make(requests: list[Request], recorded: Job | None, out: Path | None, json: bool, marks: Marks) -> None:
     """Make the clips of requests that differ in seed and walk alone, or the one of `recorded` again."""
     from kineograph.generation import prepare
     from kineograph.guiding import guides_for
     from kineograph.provenance.claim import job_of
 
     first = requests[0]
+    marking, consent = marking_of(marks, recorded), recorded.consent if recorded else marks.consent
     if out is None:
         paths = unused(Path(f"{slug(first.prompt)}-{first.seed}.mp4"), len(requests))
     else:
@@ -331,7 +334,7 @@ def _make(requests: list[Request], recorded: Job | None, out: Path | None, json:
     tell(canvas.notes, words, first.prompts)
     tell_changes(recorded, model)
     for request, path in zip(requests, paths, strict=True):
-        job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
+        job = job_of(request, model.spec, recorded.salt if recorded else None, marking, consent)
         if request.walk:  # all else that guides is the same for all
             canvas = replace(canvas, guides=guides_for(request, canvas))
         made = _make_one(canvas, job, model, path, words)
@@ -376,9 +379,10 @@ def _make_one(canvas: Canvas, job: Job, model: Model, path: Path, words: PassedO
     from kineograph.provenance import mark
 
     start = time.perf_counter()
-    mark.check(path, canvas.fps)
+    mark.check(path, canvas.fps, job.marking)
     evaluations = Counter(fill(canvas, job.request, model))
     saved = _save(with_progress(evaluations, path.name), job, path, canvas.fps)
+    tell_sidecar(saved)
     return Made(
         path=str(saved.path),
         job=str(job_path(path)),
@@ -400,13 +404,13 @@ def _save(items: Iterable[Step | Chunk], job: Job, path: Path, fps: float) -> Sa
     """Write the clip and, for its owner alone, its job: both or, if either can't be written, none."""
     from kineograph.media.atomic import explaining, replacing
     from kineograph.provenance import mark
-    from kineograph.provenance.claim import claim_of
+    from kineograph.provenance.claim import claim_of, sources_of
 
     with replacing(job_path(path)) as part:
         with explaining(job_path(path)):
             part.chmod(0o600)
             part.write_text(job.to_json(), encoding="utf-8")
-        return mark.save(items, claim_of(job), path, fps)
+        return mark.save(items, claim_of(job), path, fps, job.marking, sources_of(job))
 
 
 class Counter:

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from kineograph import catalog
 from kineograph.cli.generate import model_of, recorded_job, size_of, tell, tell_changes, unheard
+from kineograph.cli.marks import UNSAID, Marks, marking_of, tell_sidecar
 from kineograph.cli.output import job_path, print_json, say
 from kineograph.controls import actions_of
 from kineograph.errors import RequestError
@@ -45,6 +46,7 @@ def play(
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: Annotated[bool, Parameter(negative=())] = False,
+    marks: Marks = UNSAID,
 ) -> None:
     """Play a world: run with the arrow keys or a and d, jump with the space bar, end with q.
 
@@ -109,7 +111,7 @@ def play(
     job = None if from_ is None else recorded_job(from_, bool(fields))
     request = job.request if job else Request(**fields)
     _check_watched(request, out)
-    _play(request, job, out, json)
+    _play(request, job, out, json, marks)
 
 
 def _check_watched(request: Request, out: Path | None) -> None:
@@ -159,30 +161,32 @@ class Taken:
         return " ".join(name if count == 1 else f"{name}*{count}" for name, count in runs) or None
 
 
-def _play(request: Request, recorded: Job | None, out: Path | None, json: bool) -> None:
+def _play(request: Request, recorded: Job | None, out: Path | None, json: bool, marks: Marks) -> None:
     from kineograph import generation
     from kineograph.cli.terminal import screen
     from kineograph.provenance import mark
-    from kineograph.provenance.claim import job_of
+    from kineograph.provenance.claim import job_of, sheet_claim
 
     start = time.perf_counter()
+    marking, consent = marking_of(marks, recorded), recorded.consent if recorded else marks.consent
     model = catalog.load(request.model)
     canvas = generation.prepare_world(request, model)
     tell(canvas.notes, unheard(request), request.prompts)
     tell_changes(recorded, model)
     if out is not None:
-        mark.check(out, model.spec.fps)
+        mark.check(out, model.spec.fps, marking)
     with ExitStack() as stack:
         taken = Taken(_actions(request, model.spec.fps, stack))
         chunks = generation.play_on(canvas, request, model, taken)
         if sys.stderr.isatty():
             line = HELP if request.actions is None else ""
-            chunks = _shown(chunks, stack.enter_context(screen(sys.stderr, line)))
+            chunks = _shown(chunks, stack.enter_context(screen(sys.stderr, line, sheet_claim(model.spec))))
         if out is None:
             deque(chunks, maxlen=0)
             return
-        job = job_of(request, model.spec, salt=recorded.salt if recorded else None)
+        job = job_of(request, model.spec, recorded.salt if recorded else None, marking, consent)
         saved = _save(chunks, taken, job, out, model.spec.fps)
+        tell_sidecar(saved)
     made = Played(
         path=str(saved.path),
         job=str(job_path(out)),
@@ -223,7 +227,7 @@ def _save(chunks: Iterable[Chunk], taken: Taken, job: Job, path: Path, fps: floa
     """Write the clip and, for its owner alone, its job with what was played: both or none."""
     from kineograph.media.atomic import explaining, replacing
     from kineograph.provenance import mark
-    from kineograph.provenance.claim import claim_of
+    from kineograph.provenance.claim import claim_of, sources_of
 
     def recorded(part: Path) -> Iterator[Chunk]:
         yield from chunks
@@ -233,4 +237,4 @@ def _save(chunks: Iterable[Chunk], taken: Taken, job: Job, path: Path, fps: floa
             part.write_text(replace(job, request=request).to_json(), encoding="utf-8")
 
     with replacing(job_path(path)) as part:
-        return mark.save(recorded(part), claim_of(job), path, fps)
+        return mark.save(recorded(part), claim_of(job), path, fps, job.marking, sources_of(job))

@@ -21,6 +21,7 @@ from kineograph.cli.generate import keyframe_of, size_of, waypoint_of
 from kineograph.cli.output import read_text, slug
 from kineograph.controls import SUCH
 from kineograph.errors import KineographError, RequestError
+from kineograph.provenance.marking import MARKED, Marking
 from kineograph.request import FILES, FLAGS, SEVERAL, Keyframe, Request, box_of
 
 LONGEST_NAME = 100
@@ -163,7 +164,7 @@ def _text(column: str, values: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """How rows become orders: what is common to all, and the folder that their paths start from.
+    """How rows become orders: what is common to all, the folder that their paths start from, and the marks.
 
     A column that the template asks for, such as size, is no field of the request, but name is the file's too.
     """
@@ -172,6 +173,8 @@ class Plan:
     common: Mapping[str, Any]
     folder: Path
     suffix: str
+    marking: Marking = MARKED
+    consent: str | None = None
 
     def orders(self, rows: Sequence[Row]) -> list[Order | Outcome]:
         """An order for each row, or a failed outcome for one that can't be.
@@ -204,7 +207,8 @@ class Plan:
             request = self._request(row)
         except KineographError as error:
             return Outcome(row.number, name, "failed", reason=str(error))
-        return Order(row.number, name or f"{row.number:04d}-{slug(request.prompt)}", self.suffix, request)
+        name = name or f"{row.number:04d}-{slug(request.prompt)}"
+        return Order(row.number, name, self.suffix, request, marking=self.marking, consent=self.consent)
 
     def _request(self, row: Row) -> Request:
         own = {

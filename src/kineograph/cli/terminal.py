@@ -16,6 +16,7 @@ from typing import TextIO
 
 from kineograph.fitting import fit
 from kineograph.provenance import mark
+from kineograph.provenance.claim import Claim
 from kineograph.video import Frames
 
 QUIT = "quit"
@@ -54,13 +55,14 @@ def fitted(frame: Frames, columns: int, lines: int) -> Frames:
 
 
 @contextmanager
-def screen(stream: TextIO, line: str) -> Iterator[Callable[[Frames], None]]:
-    """A function that shows a frame (H, W, 3) above a line; at the end all is as it was."""
+def screen(stream: TextIO, line: str, claim: Claim) -> Iterator[Callable[[Frames], None]]:
+    """A function that shows a frame (H, W, 3), of which `claim` holds, above a line; at the end all is as it
+    was."""
 
     def show(frame: Frames) -> None:
         size = os.get_terminal_size(stream.fileno())
         columns, lines = size.columns or UNKNOWN.columns, size.lines or UNKNOWN.lines
-        (marked,) = mark.frames(frame[None])
+        (marked,) = mark.frames(frame[None], claim)
         picture = half_blocks(fitted(marked, columns, max(1, lines - 1)))
         stream.write(f"\x1b[H{picture}\r\n{line[: columns - 1]}\x1b[J")
         stream.flush()

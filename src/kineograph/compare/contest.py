@@ -26,12 +26,12 @@ from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import cost, release, suite
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.own import Own
-from kineograph.evaluation.release import sheet_claim
 from kineograph.evaluation.report import Report
 from kineograph.lock import locked
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
 from kineograph.provenance import mark
+from kineograph.provenance.claim import sheet_claim
 from kineograph.training import recipes
 from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.family_recipe import FamilyRecipe

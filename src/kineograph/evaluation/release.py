@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import kineograph
 from kineograph.evaluation.card import CURVES, SHEET, card, plot_curves
 from kineograph.evaluation.report import Report
 from kineograph.media.atomic import explaining, replacing
-from kineograph.models.family import Spec
 from kineograph.provenance import mark
-from kineograph.provenance.claim import GENERATED, Claim
+from kineograph.provenance.claim import sheet_claim
 from kineograph.video import Video
 
 COLUMNS = 6  # frames of each clip on the sheet
@@ -48,12 +46,6 @@ def write(report: Report, clips: Sequence[Video], prompts: Sequence[str], folder
             plot_curves(report.facts, part)
         pictures.append(CURVES)
     _write_text(folder / CARD, card(report, pictures))
-
-
-def sheet_claim(spec: Spec) -> Claim:
-    """The claim of a sheet of clips that a model made from several prompts, of which none is named."""
-    generator = f"kineograph {kineograph.__version__}"
-    return Claim(generator, GENERATED, model=spec.name, weights_hash=spec.weights_hash)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from io import BytesIO
@@ -41,6 +41,9 @@ LEAST_FPS = 0.1
 LONGEST_COMMENT = 65_000  # bytes in a jpg
 IMAGES = (".png", ".jpg", ".jpeg")
 
+Seal = Callable[[Path], None]
+"""What is done to a finished file before it appears under its name."""
+
 
 class Encoder(Protocol):
     """A video that is being written. `frames_written` counts what it was given so far."""
@@ -53,21 +56,26 @@ class Encoder(Protocol):
 
 @contextmanager
 def open_encoder(
-    path: str | os.PathLike[str], width: int, height: int, fps: float, metadata: dict[str, str] | None = None
+    path: str | os.PathLike[str],
+    width: int,
+    height: int,
+    fps: float,
+    metadata: dict[str, str] | None = None,
+    seal: Seal | None = None,
 ) -> Iterator[Encoder]:
     """An encoder to `path` for frames of `width` x `height` pixels at `fps` frames per second.
 
     The suffix decides the format (see the top of this file); a path without one, or that ends in a slash, is
     a folder of images. `path` appears, or is replaced, when the with block ends well; when it ends by an
-    exception, nothing is left behind. Metadata keys are lower-case words of a-z, 0-9 and _.
-    Raises OutputError.
+    exception, nothing is left behind. Metadata keys are words of letters, digits and _. `seal` gets the
+    finished file, or each image of a folder, before that appears. Raises OutputError.
     """
     tags = checked_tags(metadata or {})
     recipe = recipe_of(path)
     path = Path(path)
     with replacing(path, folder=recipe is None) as part:
         if recipe is None:
-            folder = FolderEncoder(part, path, (height, width), tags)
+            folder = FolderEncoder(part, path, (height, width), tags, seal)
             yield folder
             check_any(folder, path)
             return
@@ -78,16 +86,25 @@ def open_encoder(
             encoder.finish()
         finally:
             encoder.release()
+        if seal:
+            seal(part)
 
 
-def save_image(path: str | os.PathLike[str], image: Frames, metadata: dict[str, str] | None = None) -> None:
-    """Write one image (H, W, 3) uint8 as .png (lossless) or .jpg, whole or not at all. Raises OutputError."""
+def save_image(
+    path: str | os.PathLike[str],
+    image: Frames,
+    metadata: dict[str, str] | None = None,
+    seal: Seal | None = None,
+) -> None:
+    """Write one image (H, W, 3) uint8 as .png (lossless) or .jpg, whole or not at all; see `open_encoder`."""
     check_frames(image[None], image.shape[:2])
     path = Path(path)
     if path.suffix.lower() not in IMAGES:
         raise OutputError(f"{path.name!r} can't be written as an image: end its name in .png or .jpg.")
     with replacing(path) as part, explaining(path):
         part.write_bytes(image_bytes(path, image, checked_tags(metadata or {})))
+        if seal:
+            seal(part)
 
 
 def image_bytes(path: Path, image: Frames, tags: dict[str, str]) -> bytes:
@@ -108,8 +125,10 @@ def image_bytes(path: Path, image: Frames, tags: dict[str, str]) -> bytes:
 class FolderEncoder:
     """Writes frame after frame as png."""
 
-    def __init__(self, part: Path, path: Path, size: tuple[int, int], tags: dict[str, str]) -> None:
-        self._part, self._path, self._size, self._tags = part, path, size, tags
+    def __init__(
+        self, part: Path, path: Path, size: tuple[int, int], tags: dict[str, str], seal: Seal | None
+    ) -> None:
+        self._part, self._path, self._size, self._tags, self._seal = part, path, size, tags, seal
         self.frames_written = 0
 
     def write(self, frames: Frames) -> None:
@@ -118,6 +137,8 @@ class FolderEncoder:
             for frame in frames:
                 file = self._part / f"frame_{self.frames_written:05}.png"
                 file.write_bytes(image_bytes(file, frame, self._tags))
+                if self._seal:
+                    self._seal(file)
                 self.frames_written += 1
 
 
@@ -238,9 +259,9 @@ def checked_rate(path: Path, fps: float, recipe: Recipe) -> Fraction:
 
 
 def checked_tags(metadata: dict[str, str]) -> dict[str, str]:
-    """The same tags; containers fold the case of keys, so only lower-case ones come back as they were."""
+    """The same tags; as containers fold the case of keys, all come back in lower case."""
     for key, value in metadata.items():
-        assert re.fullmatch("[a-z0-9_]+", key), key
+        assert re.fullmatch("[A-Za-z0-9_]+", key), key
         assert "\0" not in value, key
     return metadata
 

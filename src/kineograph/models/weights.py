@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
+from kineograph.fingerprint import weights_hash
 from kineograph.models.family import Spec
 from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import SOLVERS
@@ -59,7 +59,7 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
             values["thorough"] = from_dict(Sampling, values["thorough"])
         values["abilities"] = frozenset(values["abilities"])
         values["vocabulary"] = tuple(values["vocabulary"])
-        spec = Spec(**values, weights_hash=_hash(folder))
+        spec = Spec(**values, weights_hash=weights_hash(folder))
         for sampling in filter(None, (spec.sampling, spec.thorough)):
             _check(sampling)
         return spec, networks
@@ -73,14 +73,6 @@ def _check(sampling: Sampling) -> None:
     """Raises ValueError for settings with which nothing can be sampled."""
     if sampling.solver not in SOLVERS or sampling.steps < 1 or not math.isfinite(sampling.guidance):
         raise ValueError(f"no clip can be sampled with {sampling}")
-
-
-def _hash(folder: Path) -> str:
-    """One sha256 over all the weights of the folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def load_modules(folder: Path, modules: Mapping[str, nn.Module]) -> None:

@@ -1,0 +1,14 @@
+"""What tells one set of weights from another."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def weights_hash(folder: Path) -> str:
+    """One SHA-256 over all the weights in a model's folder. Raises OSError."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

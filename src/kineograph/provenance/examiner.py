@@ -1,0 +1,43 @@
+"""The child that reads a stranger's manifest: the file on standard input, roots and sidecar in the arguments.
+
+It answers with one JSON object on standard output and has the limits of a decoder, so that a hostile file can
+at most make it fail.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from c2pa import C2paError, Reader
+
+from kineograph.media.wire import LIMITS
+from kineograph.media.worker import confine
+from kineograph.provenance.signing import context
+
+NO_MANIFEST = ("ManifestNotFound", "NotSupported", "JumbfNotFound")
+
+
+def main() -> None:
+    kind, anchors, sidecar = sys.argv[1:]
+    roots = Path(anchors).read_text(encoding="utf-8") if anchors else ""
+    manifest = Path(sidecar).read_bytes() if sidecar else None
+    confine(LIMITS)
+    print(json.dumps(examine(kind, roots, manifest)))
+
+
+def examine(kind: str, roots: str, manifest: bytes | None) -> dict[str, Any]:
+    """The manifest store and what is right and wrong with it; an empty object if there is none."""
+    try:
+        with context(roots) as settings, Reader(kind, sys.stdin.buffer, manifest, context=settings) as reader:
+            return {"state": reader.get_validation_state(), "store": json.loads(reader.json())}
+    except C2paError as error:
+        if type(error).__name__.strip("_").removeprefix("C2pa") in NO_MANIFEST:
+            return {}
+        return {"state": "Invalid", "store": {}, "reason": str(error)[:300]}
+
+
+if __name__ == "__main__":
+    main()

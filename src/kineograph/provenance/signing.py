@@ -1,0 +1,186 @@
+"""Signed manifests by the standard C2PA: into a file, or beside one whose container has no room for it.
+
+Source: C2PA Technical Specification 2.x, https://spec.c2pa.org, by the library c2pa (c2pa-rs).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from c2pa import Builder, C2paError, C2paSignerInfo, C2paSigningAlg, Context, Reader
+from c2pa.c2pa import Signer
+
+from kineograph.errors import OutputError
+from kineograph.media.formats import HEAD_BYTES, sniff
+from kineograph.media.sandbox import opened
+from kineograph.media.wire import LIMITS
+from kineograph.provenance.claim import COMPOSITE, Claim, Source
+from kineograph.provenance.identity import Identity
+
+CLAIM = "org.kineograph.claim"  # the label of our own assertion
+WATERMARK = "org.kineograph.watermark"
+SIDECAR = ".c2pa"
+KINDS = {  # of what can hold a manifest
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".avi": "video/avi",
+    ".gif": "image/gif",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+OTHER_KINDS = {".webm": "video/webm", ".mkv": "video/x-matroska"}
+UNCHECKED = ("signingCredential.untrusted",)  # is no fault of the file
+
+
+def context(anchors: str = "") -> Context:
+    """Settings under which files are signed and read: nothing is fetched, and only `anchors` are trusted."""
+    trust = {"trust": {"trust_anchors": anchors}} if anchors else {}
+    verify = {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}
+    return Context.from_dict(
+        {"version": 1, "verify": verify, "builder": {"thumbnail": {"enabled": False}}, **trust}
+    )
+
+
+def needs_sidecar(path: Path) -> bool:
+    """Whether a file of this suffix has no room for a manifest."""
+    return path.suffix.lower() in OTHER_KINDS
+
+
+def sidecar_of(path: Path) -> Path:
+    """The manifest beside a file: clip.webm.c2pa."""
+    return path.with_name(path.name + SIDECAR)
+
+
+def sign(
+    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None = None
+) -> None:
+    """Sign the file `path`: in its place or, if `sidecar` is given, by a manifest in that other file.
+
+    The signature is read back and checked before anything is replaced. If the time stamp server can't be
+    reached, the file is signed without a time stamp, with a warning.
+
+    Raises:
+        OutputError: the file can't be signed, for instance because certificate and key don't fit.
+    """
+    try:
+        manifest = _signed(path, claim, sources, who, sidecar)
+    except C2paError as error:
+        if who.time_stamp is None:
+            reason = str(error).rstrip(".")
+            raise OutputError(
+                f"The file can't be signed ({reason}): check the certificate and the key."
+            ) from error
+        warnings.warn(f"No time stamp from {who.time_stamp}: signed without.", stacklevel=2)
+        return sign(path, claim, sources, replace(who, time_stamp=None), sidecar)
+    if sidecar:
+        sidecar.write_bytes(manifest)
+
+
+def _signed(
+    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None
+) -> bytes:
+    """The manifest, which has come into the file unless there is a sidecar."""
+    kind = (KINDS | OTHER_KINDS)[path.suffix.lower()]
+    part = path.with_name(f".kineograph-{secrets.token_hex(6)}{path.suffix}")
+    with context() as settings, Builder(_definition(claim, sources), settings) as builder, signer(who) as key:
+        for number, source in enumerate(sources):
+            _add(builder, source, number)
+        if sidecar:
+            builder.set_no_embed()
+        try:
+            with path.open("rb") as bare, _target(part, sidecar) as whole:
+                manifest: bytes = builder.sign(key, kind, bare, whole)
+                _check(kind, bare if sidecar else whole, manifest if sidecar else None, settings)
+            if not sidecar:
+                part.replace(path)
+            return manifest
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _target(part: Path, sidecar: Path | None) -> BinaryIO:
+    """Where the signed file goes; nobody needs a copy of one that stays as it is."""
+    return BytesIO() if sidecar else part.open("w+b")
+
+
+def _check(kind: str, file: BinaryIO, manifest: bytes | None, settings: Context) -> None:
+    """Read back what was signed."""
+    file.seek(0)
+    with Reader(kind, file, manifest, context=settings) as reader:
+        state = reader.get_validation_state()
+    if state not in ("Valid", "Trusted"):
+        raise C2paError(f"what was signed reads as {state}")
+
+
+def signer(who: Identity) -> Signer:
+    """The library's signer for an identity."""
+    algorithm = C2paSigningAlg[who.algorithm.upper()]
+    if who.callback:
+        return Signer.from_callback(who.callback, algorithm, who.chain, who.time_stamp)
+    stamp = who.time_stamp.encode() if who.time_stamp else None
+    return Signer.from_info(C2paSignerInfo(algorithm, who.chain.encode(), (who.key or "").encode(), stamp))
+
+
+# What is claimed
+
+
+def _definition(claim: Claim, sources: Sequence[Source]) -> str:
+    """The manifest, as JSON that the library takes."""
+    name, _, version = claim.generator.partition(" ")
+    actions = {"label": "c2pa.actions", "data": {"actions": _actions(claim, sources)}}
+    ours = {"label": CLAIM, "data": claim.values()}
+    assertions = [actions, ours, *_bindings(claim)]
+    return json.dumps(
+        {"claim_generator_info": [{"name": name, "version": version}], "assertions": assertions}
+    )
+
+
+def _bindings(claim: Claim) -> list[dict[str, Any]]:
+    """What the watermark carries: by it, a file that lost its manifest is known again."""
+    if "watermark" in (claim.left_out or ()):
+        return []
+    blocks = [{"scope": {}, "value": f"{claim.payload():08x}"}]
+    return [{"label": "c2pa.soft-binding", "data": {"alg": WATERMARK, "blocks": blocks}}]
+
+
+def _actions(claim: Claim, sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """How the clip came to be: created from nothing or from parts, or footage opened and edited."""
+    agent = {"name": claim.generator}
+    parents = [_label(number) for number, source in enumerate(sources) if source.parent]
+    parts = [_label(number) for number, source in enumerate(sources) if not source.parent]
+    made = {"digitalSourceType": claim.digital_source_type, "softwareAgent": agent}
+    if parents:
+        first = [{"action": "c2pa.opened", "parameters": {"ingredientIds": parents}}]
+        first.append({"action": "c2pa.edited", **made, "digitalSourceType": COMPOSITE})
+    else:
+        first = [{"action": "c2pa.created", **made}]
+    placed = [{"action": "c2pa.placed", "parameters": {"ingredientIds": [part]}} for part in parts]
+    marked = (
+        []
+        if "watermark" in (claim.left_out or ())
+        else [{"action": "c2pa.watermarked", "softwareAgent": agent}]
+    )
+    return [*first, *placed, *marked]
+
+
+def _label(number: int) -> str:
+    return f"source-{number}"
+
+
+def _add(builder: Builder, source: Source, number: int) -> None:
+    """Name a file that went in, by its content and with the marks that it brings, not by its path."""
+    described = {"label": _label(number), "relationship": "parentOf" if source.parent else "componentOf"}
+    with opened(source.path, LIMITS) as file:
+        form = sniff(file.read(HEAD_BYTES)).name
+        file.seek(0)
+        builder.add_ingredient(json.dumps(described), (KINDS | OTHER_KINDS)[f".{form}"], file)

@@ -1,0 +1,234 @@
+"""What a file says of its origin, and whether that can be believed; offline, for files of anybody.
+
+Four questions, each answered by itself: is it signed, and by whom; what is claimed; is there a watermark;
+what do plain metadata say. A signature is `trusted` only if its root is among those that this machine trusts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from kineograph.errors import MediaError
+from kineograph.media.decode import reading
+from kineograph.media.formats import HEAD_BYTES, sniff
+from kineograph.media.probe import probe
+from kineograph.media.sandbox import PACKAGES, opened
+from kineograph.media.wire import LIMITS, Probe, Unreadable
+from kineograph.provenance.identity import anchors, watermark_key
+from kineograph.provenance.signing import CLAIM, KINDS, OTHER_KINDS, WATERMARK, sidecar_of
+from kineograph.provenance.story import told
+from kineograph.provenance.watermark import PUBLIC_KEY, detect, limit_of
+
+Signature = Literal["trusted", "untrusted", "tampered", "none"]
+
+EXAMINER = "kineograph.provenance.examiner"
+SAMPLE = 40  # frames that are looked at for a watermark
+LARGEST = 64 << 20  # bytes of a sidecar
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What the signed manifest is worth and says.
+
+    signature: `trusted`, `untrusted` (whole, but signed by somebody whom this machine doesn't know),
+    `tampered` or `none`. faults: why it is tampered. signer, time: who signed, and when, if a time stamp says
+    so. story: what is claimed, in sentences. claim: our own assertion, if there is one. payload: what the
+    manifest says that the watermark carries.
+    """
+
+    signature: Signature
+    faults: tuple[str, ...] = ()
+    signer: str | None = None
+    time: str | None = None
+    story: tuple[str, ...] = ()
+    claim: dict[str, Any] = field(default_factory=dict)
+    payload: int | None = None
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What was found in the pixels: the payload and the bound on its probability by chance, or None, and the
+    limit that applies to frames such as these."""
+
+    payload: int | None
+    chance: float | None = None
+    secret_key: bool = False
+    limit: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All that is known of a file. `metadata` is a claim in plain tags, which anybody can write or remove."""
+
+    path: str
+    signed: Signed
+    watermark: Marked
+    metadata: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def verify(path: str | Path, trusted: Sequence[Path] = ()) -> Verdict:
+    """Look at a video or image. `trusted` are PEM files with roots to trust besides those of this machine.
+
+    Raises:
+        MediaError: it can't be read at all.
+        RequestError: a file with roots can't be read.
+    """
+    path = Path(path)
+    signed = signature_of(path, anchors(trusted))
+    try:
+        found = probe(path)
+    except MediaError:
+        if signed.signature == "none":
+            raise
+        return Verdict(str(path), signed, Marked(None, limit="The pixels can't be read."), {})
+    return Verdict(str(path), signed, watermark_of(path, found), _claimed(found.metadata))
+
+
+# The signature
+
+
+def signature_of(path: Path, roots: str) -> Signed:
+    """What the manifest in a file, or beside it, says and is worth.
+
+    Raises:
+        MediaError: the file can't be read.
+    """
+    answer = _examined(path, roots)
+    if not answer:
+        return Signed("none")
+    store = answer.get("store") or {}
+    active = store.get("manifests", {}).get(store.get("active_manifest"), {})
+    results = store.get("validation_results", {}).get("activeManifest", {})
+    faults = [str(fault.get("code", "")) for fault in results.get("failure", [])]
+    faults = [fault for fault in faults if fault != "signingCredential.untrusted"]
+    info = active.get("signature_info", {})
+    return Signed(
+        signature=_state(str(answer["state"]), faults),
+        faults=tuple(dict.fromkeys(faults)) or ((answer["reason"],) if "reason" in answer else ()),
+        signer=_signer(info),
+        time=info.get("time"),
+        story=told(active),
+        claim=_assertion(active, CLAIM),
+        payload=_bound(active),
+    )
+
+
+def _state(state: str, faults: Sequence[str]) -> Signature:
+    if faults or state not in ("Valid", "Trusted"):
+        return "tampered"
+    return "trusted" if state == "Trusted" else "untrusted"
+
+
+def _examined(path: Path, roots: str) -> dict[str, Any]:
+    """The examiner's answer; that it dies says as much as that the manifest is broken."""
+    beside = sidecar_of(path)
+    with tempfile.TemporaryDirectory() as folder:
+        trust = Path(folder) / "roots.pem"
+        trust.write_text(roots, encoding="utf-8")
+        words = [_kind(path), str(trust) if roots.strip() else "", str(beside) if _is_sidecar(beside) else ""]
+        with opened(path, LIMITS) as file:
+            done = _run(words, file)
+    try:
+        answer = json.loads(done)
+    except (ValueError, RecursionError):
+        return {
+            "state": "Invalid",
+            "reason": "The manifest can't be read: it is damaged, or made to do harm.",
+        }
+    return answer if isinstance(answer, dict) else {}
+
+
+def _run(words: Sequence[str], file: Any) -> bytes:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(PACKAGES)])}
+    command = [sys.executable, "-P", "-s", "-m", EXAMINER, *words]
+    try:
+        return subprocess.run(  # noqa: S603 - a fixed command, no shell
+            command, stdin=file, capture_output=True, env=environment, timeout=LIMITS.wall_seconds
+        ).stdout
+    except subprocess.TimeoutExpired:
+        return b""
+
+
+def _kind(path: Path) -> str:
+    """The media type, told by the first bytes."""
+    try:
+        with opened(path, LIMITS) as file:
+            return (KINDS | OTHER_KINDS)[f".{sniff(file.read(HEAD_BYTES)).name}"]
+    except Unreadable as reason:
+        raise MediaError(f"{path.name!r} {reason}") from None
+
+
+def _is_sidecar(beside: Path) -> bool:
+    return beside.is_file() and beside.stat().st_size <= LARGEST
+
+
+def _signer(info: dict[str, Any]) -> str | None:
+    names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+    return " of ".join(names) or None
+
+
+def _assertion(manifest: dict[str, Any], label: str) -> dict[str, Any]:
+    for assertion in manifest.get("assertions", []):
+        if assertion.get("label") == label and isinstance(assertion.get("data"), dict):
+            return dict(assertion["data"])
+    return {}
+
+
+def _bound(manifest: dict[str, Any]) -> int | None:
+    """The payload in the soft binding, if that is one of our watermarks."""
+    binding = _assertion(manifest, "c2pa.soft-binding")
+    try:
+        return int(binding["blocks"][0]["value"], 16) if binding.get("alg") == WATERMARK else None
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+# The pixels and the plain metadata
+
+
+def watermark_of(path: Path, found: Probe) -> Marked:
+    """Look for a watermark in `SAMPLE` frames that are spread over the clip."""
+    limit = limit_of(found.height, found.width, found.frames or round(found.seconds * found.fps))
+    sparse = min(found.fps, SAMPLE / max(found.seconds, 1e-3))
+    try:
+        with reading(path, max_frames=SAMPLE, fps=max(sparse, 1e-3)) as (_, frames):
+            mark = detect(islice(frames, SAMPLE), _keys())
+    except MediaError as error:
+        return Marked(None, limit=str(error))
+    if mark is None:
+        return Marked(None, limit=limit)
+    return Marked(mark.payload, mark.chance, mark.key > 0, limit)
+
+
+def _keys() -> list[bytes]:
+    return list(dict.fromkeys([PUBLIC_KEY, watermark_key()]))
+
+
+def _claimed(tags: dict[str, str]) -> dict[str, Any]:
+    """The claim in a file's comment, if it is one of ours, and the AIGC label of anybody."""
+    claims = {"comment": _object(tags.get("comment", "")), "aigc": _object(tags.get("aigc", ""))}
+    known = {name: values for name, values in claims.items() if values}
+    if "digital_source_type" not in known.get("comment", {}):
+        known.pop("comment", None)
+    return known
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
