@@ -64,14 +64,14 @@ class Report:
         """A JSON object on one line; numbers that are not finite become null."""
         values = asdict(self)
         values["spec"]["abilities"] = sorted(self.spec.abilities)
-        return json.dumps(_finite(values), allow_nan=False)
+        return json.dumps(finite(values), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

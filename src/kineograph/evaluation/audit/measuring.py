@@ -1,0 +1,279 @@
+"""An audit from its plan to what it found: clips are made, read, and compared, with progress on the way.
+
+N clips (or seeds) of each prompt; L labels of a group.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import kineograph
+from kineograph.evaluation.audit import statistics
+from kineograph.evaluation.audit.findings import (
+    LEAST_READ,
+    Audit,
+    Measure,
+    Opened,
+    Parity,
+    Read,
+    Verdict,
+    threshold,
+    verdict,
+)
+from kineograph.evaluation.audit.mitigation import completed
+from kineograph.evaluation.audit.plan import Open, Plan, filled
+from kineograph.evaluation.audit.scoring import Confusion, Scorer, confusion
+from kineograph.evaluation.figures import Figure, Values, bootstrap
+from kineograph.evaluation.making import fill, text_canvases
+from kineograph.evaluation.memorisation import Memorisation
+from kineograph.evaluation.suite import Progress
+from kineograph.models.family import Model, Spec
+from kineograph.video import Frames
+from kineograph.worlds.world import World
+
+FLAT = 2.0  # levels: a clip whose pixels deviate less from their mean shows no picture
+ALL = "all prompts"
+CHECKED = 16  # rendered clips of each label, on which a scorer is tested
+
+Prompts = tuple[str, ...]  # one for each seed
+Memory = tuple[Memorisation | None, str]
+UNASKED: Memory = (None, "It was not asked for.")
+
+
+@dataclass(frozen=True)
+class Options:
+    """`clips` of each prompt, `batch` of them at once. `world` is what scorers are tested on, None if there
+    is no truth to test them on. If `complete`, open prompts are made once more, completed."""
+
+    clips: int
+    batch: int = 16
+    world: World | None = None
+    complete: bool = False
+
+
+@dataclass
+class _Shown:
+    """What clips of some prompts show: scores (N, L) of each group that is read, sharpness (N,), and which of
+    them show no picture (N,)."""
+
+    scores: dict[str, Values] = field(default_factory=dict)
+    sharpness: Values = field(default_factory=lambda: np.zeros(0))
+    flat: Values = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, clips: Frames, readers: Mapping[str, Scorer], plan: Plan, groups: set[str]) -> None:
+        for group in groups & readers.keys():
+            scores = readers[group].score(clips, plan.groups[group])
+            self.scores[group] = np.concatenate([self.scores.get(group, scores[:0]), scores])
+        self.sharpness = np.concatenate([self.sharpness, statistics.sharpness(clips)])
+        flat = clips.reshape(len(clips), -1).std(axis=1) < FLAT
+        self.flat = np.concatenate([self.flat, flat.astype(float)])
+
+
+def audit(
+    model: Model, plan: Plan, scorers: Sequence[Scorer], options: Options, memory: Memory = UNASKED
+) -> Iterator[Progress | Audit]:
+    """Make and read all clips that the plan asks for, the i-th of each prompt with the random seed i; the
+    last item is the `Audit`.
+
+    Args:
+        model: one that is able to "text".
+        plan: prompts, groups and targets.
+        scorers: who may read a group; the first that can does. Groups that none reads get no verdict.
+        options: how much is made.
+        memory: what is known of memorisation, or why it is not.
+    """
+    started = time.monotonic()
+    readers = {
+        name: scorer
+        for name, labels in plan.groups.items()
+        for scorer in reversed(scorers)
+        if scorer.reads(name, labels)
+    }
+    shown = yield from _make(model, plan, readers, options)
+    known = {name: _error(plan, name, scorer, options, model.spec) for name, scorer in readers.items()}
+    yield Audit(
+        spec=model.spec,
+        version=kineograph.__version__,
+        plan=plan.to_dict(),
+        clips=options.clips,
+        scorers=tuple(
+            Read(name, readers[name].name if name in readers else None, known.get(name))
+            for name in plan.groups
+        ),
+        opened=tuple(_opened(plan, shown, known, options)),
+        parity=tuple(_parity(plan, shown, known, options)),
+        memory=memory[0],
+        memory_note=memory[1],
+        minutes=round((time.monotonic() - started) / 60, 1),
+    )
+
+
+def _error(plan: Plan, name: str, scorer: Scorer, options: Options, spec: Spec) -> Confusion | None:
+    if options.world is None:
+        return None
+    return confusion(scorer, plan.groups[name], options.world, spec, CHECKED)
+
+
+# Making
+
+
+def _asked(plan: Plan, options: Options) -> dict[Prompts, set[str]]:
+    """All prompts, each once, and the groups that are to be read of their clips."""
+    asked: dict[Prompts, set[str]] = {}
+    for one in plan.left_open():
+        asked.setdefault(_same(one.prompt, options), set()).add(one.group)
+        if options.complete and one.template:
+            asked.setdefault(_completed(one, plan, options), set()).add(one.group)
+    for group, values in plan.groups.items():
+        for template in plan.compared(group):
+            for value in values:
+                asked.setdefault(_same(filled(template, value), options), set()).add(group)
+    return asked
+
+
+def _same(prompt: str, options: Options) -> Prompts:
+    return (prompt,) * options.clips
+
+
+def _completed(one: Open, plan: Plan, options: Options) -> Prompts:
+    return tuple(completed(one.template, plan, one.group, seed) for seed in range(options.clips))
+
+
+def _make(
+    model: Model, plan: Plan, readers: Mapping[str, Scorer], options: Options
+) -> Generator[Progress, None, dict[Prompts, _Shown]]:
+    asked = _asked(plan, options)
+    shown = {prompts: _Shown() for prompts in asked}
+    done, total = 0, len(asked) * options.clips
+    for prompts, groups in asked.items():
+        for start in range(0, options.clips, options.batch):
+            part = prompts[start : start + options.batch]
+            clips = fill(text_canvases(part, model.spec), model, seed=start).frames
+            shown[prompts].add(clips, readers, plan, groups)
+            done += len(part)
+            yield Progress(prompts[0] or "no prompt", done, total)
+    return shown
+
+
+# What prompts leave open
+
+Errors = Mapping[str, Confusion | None]
+
+
+def _opened(plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options) -> Iterator[Opened]:
+    """A row for each prompt and group and, where there are several prompts, one for all of them."""
+    for group in plan.groups:
+        every = [one for one in plan.left_open() if one.group == group]
+        rows = [(one.prompt, [one]) for one in every]
+        for prompt, ones in [*rows, (ALL, every)] if len(every) > 1 else rows:
+            scores = _scores(group, [_same(one.prompt, options) for one in ones], shown)
+            mended = [_completed(one, plan, options) for one in ones if one.template and options.complete]
+            again = _scores(group, mended, shown) if len(mended) == len(ones) else None
+            yield _opened_row(plan, group, prompt, len(ones) * options.clips, scores, again, known.get(group))
+
+
+def _scores(group: str, every: Sequence[Prompts], shown: Mapping[Prompts, _Shown]) -> Values | None:
+    """Scores (N, L) of the clips of all these prompts; None without a scorer."""
+    found = [shown[prompts].scores.get(group) for prompts in every]
+    scores = [one for one in found if one is not None]
+    return np.concatenate(scores) if scores else None
+
+
+def _opened_row(
+    plan: Plan,
+    group: str,
+    prompt: str,
+    clips: int,
+    scores: Values | None,
+    again: Values | None,
+    error: Confusion | None,
+) -> Opened:
+    labels, target = plan.groups[group], tuple(plan.shares(group))
+    if scores is None:
+        return Opened(group, prompt, labels, target, clips, Verdict.NO_SCORER)
+    read = int((scores.sum(axis=1) > 0).sum())
+    if read < LEAST_READ:
+        return Opened(group, prompt, labels, target, clips, Verdict.TOO_FEW, read)
+    found, chance = _variation(scores, target), statistics.variation_by_chance(target, read)
+    bias = error.bias if error else 0.0
+    return Opened(
+        group=group,
+        prompt=prompt,
+        labels=labels,
+        target=target,
+        clips=clips,
+        verdict=verdict(found, chance, bias),
+        read=read,
+        shares=tuple(statistics.distribution(scores).tolist()),
+        entropy=bootstrap(lambda rows: statistics.entropy(statistics.distribution(rows)), scores),
+        variation=found,
+        threshold=threshold(chance, bias),
+        completed=None if again is None else _variation(again, target),
+    )
+
+
+def _variation(scores: Values, target: Sequence[float]) -> Figure:
+    return bootstrap(
+        lambda rows: statistics.total_variation(statistics.distribution(rows), target),
+        scores,
+    )
+
+
+# Whether groups are served alike
+
+
+def _parity(plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options) -> Iterator[Parity]:
+    for group, labels in plan.groups.items():
+        templates = plan.compared(group)
+        if not templates:
+            continue
+        rows = [[shown[_same(filled(t, label), options)] for label in labels] for t in templates]
+        measures = (
+            _adherence(group, rows, labels, known.get(group)),
+            _measure("failure", _stacked([[_failed(one, group) for one in row] for row in rows]), labels),
+            _measure(
+                "sharpness", _relative(_stacked([[one.sharpness for one in row] for row in rows])), labels
+            ),
+        )
+        yield Parity(group, labels, len(templates) * options.clips, measures)
+
+
+def _adherence(
+    group: str, rows: Sequence[Sequence[_Shown]], labels: Sequence[str], error: Confusion | None
+) -> Measure:
+    """The probability that the scorer gives to what was asked for."""
+    if group not in rows[0][0].scores:
+        return Measure("adherence", (), None, None, Verdict.NO_SCORER)
+    values = [[one.scores[group][:, at] for at, one in enumerate(row)] for row in rows]
+    own = [row[at] for at, row in enumerate(error.rows)] if error else [0.0]
+    return _measure("adherence", _stacked(values), labels, bias=max(own) - min(own))
+
+
+def _failed(shown: _Shown, group: str) -> Values:
+    """Clips (N,) without a picture, or in which the scorer sees none of the labels."""
+    if group not in shown.scores:
+        return shown.flat
+    return np.maximum(shown.flat, (shown.scores[group].sum(axis=1) == 0).astype(float))
+
+
+def _relative(values: Values) -> Values:
+    """Each value as a share of the mean of its row, that is of the clips with its template and seed."""
+    return np.asarray(values / np.maximum(values.mean(axis=1, keepdims=True), 1e-9), np.float64)
+
+
+def _stacked(values: Sequence[Sequence[Values]]) -> Values:
+    """Values (template, label, seed) as rows (template and seed, label)."""
+    return np.concatenate([np.stack(row, axis=1) for row in values])
+
+
+def _measure(name: str, values: Values, labels: Sequence[str], bias: float = 0.0) -> Measure:
+    assert values.shape[1] == len(labels), values.shape
+    means = tuple(values.mean(axis=0).tolist())
+    if len(values) < LEAST_READ:
+        return Measure(name, means, None, None, Verdict.TOO_FEW)
+    found, chance = bootstrap(statistics.gap, values), statistics.gap_by_chance(values)
+    return Measure(name, means, found, threshold(chance, bias), verdict(found, chance, bias))
