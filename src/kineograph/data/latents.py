@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kineograph.data import truth
+from kineograph.data.balance import Balanced, classes_of
 from kineograph.data.shards import Parts, Shards, indices
 from kineograph.models.guides import style_of
 from kineograph.models.precision import autocast
@@ -49,14 +50,15 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
     for fields, captions in parts:
         with autocast(device):
             split = [tokenizer.encode(to_signal(f.to(device))) for f in torch.split(fields["frames"], 16)]
-        known = {name: values for name, values in fields.items() if name in truth.FIELDS}
+        known = {name: values for name, values in fields.items() if name in (*truth.FIELDS, *truth.LOOKS)}
         yield {"latents": torch.cat(split).to(torch.float16).cpu(), **known}, captions
 
 
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
     guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
-    `played` ones, of clips in which somebody acts, if there are any.
+    `played` ones, of clips in which somebody acts, if there are any. Plain rows and those with a canvas are
+    drawn in balance by `balance`, see `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -72,7 +74,9 @@ class FlowBatches:
         guided: int,
         played: int,
         seed: int,
+        balance: str = "",
     ) -> None:
+        self.balance = balance
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
         self.shards, self.vocabulary, self.length = latents, vocabulary, length
         known = set(truth.FIELDS) <= set(latents.fields())
@@ -99,11 +103,25 @@ class FlowBatches:
         found: list[int] = torch.nonzero((self._all["actions"] != truth.NOBODY).any(dim=1))[:, 0].tolist()
         return found
 
+    @cached_property
+    def _classes(self) -> list[int]:
+        return classes_of(self.shards, self.balance)
+
+    @cached_property
+    def _balanced(self) -> tuple[Balanced, Balanced]:
+        """Of all clips, and of those that were kept as frames."""
+        return Balanced(self._classes, self.seed), Balanced(self._classes[: len(self.clips)], self.seed + 1)
+
+    def _drawn(self, framed: bool, count: int, step: int) -> list[int]:
+        if self.balance:
+            return self._balanced[framed].indices(count, step)
+        return indices(len(self.clips if framed else self.shards), count, step, self.seed + framed)
+
     def batch(self, step: int) -> dict[str, Tensor]:
         count = self.played if self.played and self._acted else 0
         played = indices(len(self._acted), count, step, self.seed + 2) if count else []
-        plain = indices(len(self.shards), self.size - self.canvas - count, step, self.seed)
-        framed = indices(len(self.clips), self.canvas, step, self.seed + 1) if self.canvas else []
+        plain = self._drawn(False, self.size - self.canvas - count, step)
+        framed = self._drawn(True, self.canvas, step) if self.canvas else []
         rows = plain + [self._acted[number] for number in played] + framed
         batch = {name: self._all[name][rows] for name in ("latents", "caption")}
         if framed:

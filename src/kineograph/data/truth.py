@@ -10,6 +10,8 @@ depth     (N, T, g/2, g/2) uint8   (N, T, g, g) nearness
 edges     (N, T, g, g/8) uint8     (N, T, g, g), one bit a cell
 manner    (N,) uint8               style number: it chooses clips of one style
 partner   (N,) int8                where the clip's partner stands, from here
+kind      (N,) uint8               of the first thing: clips can be balanced by it
+color     (N,) uint8               the same
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ from kineograph.worlds.world import FULL
 NOBODY = 255  # no action
 CELL = SPACE_STRIDE // MAP_CELL  # pixels along the side of a map's cell
 FIELDS = ("tracks", "boxes", "pose", "camera", "actions", "depth", "edges", "manner", "partner")
+LOOKS = ("kind", "color")
 
 
 def pack(rendered: Rendered, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-    """The truth about rendered lessons, in `FIELDS`; things that a plate leaves out have none."""
+    """The truth about rendered lessons, in `FIELDS` and `LOOKS`; things that a plate leaves out have none."""
     frames = rendered.frames.shape[1]
     left_out = torch.tensor([not lesson.things for lesson in lessons])
     return {
@@ -47,7 +50,13 @@ def pack(rendered: Rendered, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
         "edges": _bits(rendered.edges),
         "manner": torch.tensor([FULL.styles.index(one.scene.style) for one in lessons], dtype=torch.uint8),
         "partner": torch.tensor([lesson.partner for lesson in lessons], dtype=torch.int8),
+        "kind": _numbers([FULL.kinds.index(lesson.scene.things[0].kind) for lesson in lessons]),
+        "color": _numbers([FULL.colors.index(lesson.scene.things[0].color) for lesson in lessons]),
     }
+
+
+def _numbers(values: Sequence[int]) -> Tensor:
+    return torch.tensor(values, dtype=torch.uint8)
 
 
 def unpack(fields: Mapping[str, Tensor]) -> dict[str, Tensor]:

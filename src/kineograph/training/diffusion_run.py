@@ -122,7 +122,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
         stage, length = self.recipe.stages[name], networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
         rows = stage.batch, stage.canvas, stage.guided, stage.played
-        data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed)
+        data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed, self.recipe.balance)
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
         sampling = LEAPING if name == "leap" else DEFAULT_SAMPLING
         sheet = Samples(networks, shown, partial(_modelled, sampling))

@@ -66,7 +66,8 @@ class FamilyRun(Run[FamilyRecipe]):
         stage = recipe.stages[name]
         rows = stage.batch, stage.canvas, stage.guided, stage.played
         vocabulary = Vocabulary(config.words)
-        data = latents.FlowBatches(encoded, clips, vocabulary, config.text_length, *rows, recipe.seed)
+        drawn = recipe.seed, recipe.balance
+        data = latents.FlowBatches(encoded, clips, vocabulary, config.text_length, *rows, *drawn)
         own = {part: module for part, module in networks.named_children() if part != "tokenizer"}
         learner = Learner(nn.ModuleDict(own), recipe.kind.objectives[name](networks), [])
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)

@@ -41,6 +41,7 @@ class Recipe(ABC):
     `world` of that name) or a folder of clips, `init` a model to start from, "" for none, and `init_hash` the
     hash of its weights, "" until a run has loaded them. Of the world, `clips` are kept as pixels, `latents`
     (at least as many) as latents. `sheets` are the minutes from one contact sheet to the next, 0 for none.
+    `balance` is what batches of latents are drawn in balance by, "" for nothing: see `data.balance`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Recipe(ABC):
     latents: int = 24_576
     seed: int = 1
     sheets: float = 4.0
+    balance: str = ""
 
     @property
     @abstractmethod

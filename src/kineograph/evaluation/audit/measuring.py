@@ -257,7 +257,8 @@ def _failed(shown: _Shown, group: str) -> Values:
     """Clips (N,) without a picture, or in which the scorer sees none of the labels."""
     if group not in shown.scores:
         return shown.flat
-    return np.maximum(shown.flat, (shown.scores[group].sum(axis=1) == 0).astype(float))
+    unseen = (shown.scores[group].sum(axis=1) == 0).astype(float)
+    return np.asarray(np.maximum(shown.flat, unseen), np.float64)
 
 
 def _relative(values: Values) -> Values:
