@@ -67,7 +67,7 @@ def test_a_job_makes_the_same_clip_again(here, capsys):
     Path("elsewhere").mkdir()
     os.chdir("elsewhere")
     assert kineo("generate", "--from", "../one.job.json", "-o", "two.mp4") == 0
-    assert Path("two.mp4").read_bytes() == Path("../one.mp4").read_bytes()
+    np.testing.assert_array_equal(read_video("two.mp4").frames, read_video("../one.mp4").frames)
     assert Path("two.job.json").read_text() == Path("../one.job.json").read_text()
     assert "has changed" not in capsys.readouterr().err
 
@@ -145,21 +145,21 @@ def test_every_guide_goes_into_the_job_and_makes_the_clip_again(here, capsys):
     assert job["request"]["tracks"] == ["0.2,0.7 0.8,.7", "free"]
     assert {Path(path).name for path in job["inputs"]} == {"pose.json", "map.png"}
     assert kineo("generate", "--from", "a.job.json", "-o", "again.mp4") == 0
-    assert Path("again.mp4").read_bytes() == Path("a.mp4").read_bytes()
+    np.testing.assert_array_equal(read_video("again.mp4").frames, read_video("a.mp4").frames)
 
 
 def test_later_prompts_and_walks_are_made_again_from_their_jobs(here, capsys):
     make("a ball", "--then", "a red ball@0.5", "--then", "a ball @ 1", "-o", "one.mp4")
-    make("a ball", "--to", "a red ball", "--to-seed", 7, "--count", 3, "-o", "walk.mp4")
+    make("a ball", "--to", "a red ball", "--to-seed", 7, "--count", 3, "-o", "walk.mp4", "--no-watermark")
     assert {path.stem for path in here.glob("*.mp4")} == {"one", "walk-0001", "walk-0002", "walk-0003"}
     job = json.loads(Path("walk-0002.job.json").read_text())
     assert job["request"]["walk"] == {"prompt": "a red ball", "seed": 7, "share": 0.5}
     for name in ("one", "walk-0002"):
         assert kineo("generate", "--from", f"{name}.job.json", "-o", "again.mp4") == 0
-        assert Path("again.mp4").read_bytes() == Path(f"{name}.mp4").read_bytes()
+        np.testing.assert_array_equal(read_video("again.mp4").frames, read_video(f"{name}.mp4").frames)
     first, last = (read_video(f"walk-000{number}.mp4").frames for number in (1, 3))
-    make("a ball", "-o", "first.mp4")
-    make("a red ball", "--seed", 7, "-o", "last.mp4")
+    make("a ball", "-o", "first.mp4", "--no-watermark")
+    make("a red ball", "--seed", 7, "-o", "last.mp4", "--no-watermark")
     np.testing.assert_array_equal(first, read_video("first.mp4").frames)
     np.testing.assert_array_equal(last, read_video("last.mp4").frames)
 

@@ -166,7 +166,8 @@ def test_a_run_is_held_for_a_while():
 
 def test_a_script_is_played_into_a_file_and_played_again(folder, model, tmp_path):
     clip, again = tmp_path / "clip.mkv", tmp_path / "again.mkv"
-    command = [KINEO, "play", PROMPT, "--model", folder, "--actions", SCRIPT, "-o", clip, "--json"]
+    command = [KINEO, "play", PROMPT, "--model", folder, "--actions", SCRIPT, "-o", clip]
+    command += ["--no-watermark", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     told = json.loads(done.stdout)
     assert (told["frames"], told["actions"]) == (10, SCRIPT)

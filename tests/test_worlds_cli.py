@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import kineo, refusal
 
 from kineograph.media.decode import read_video
 from kineograph.media.probe import probe
-from kineograph.provenance import mark
+from kineograph.provenance.watermark import Watermark
 from kineograph.worlds.renderer import render
 from kineograph.worlds.scene import Scene, sample_scenes
 from kineograph.worlds.world import WORLDS
@@ -48,8 +49,8 @@ def test_a_scene_that_was_written_down_is_the_same_clip(capsys):
     assert kineo("worlds", "show", "scene.json", *SMALL, "-o", "read.mkv") == 0
     scene = Scene.from_dict(json.loads(Path("scene.json").read_text()))
     true = render([scene], frames=2, size=16, truth=False).frames[0].numpy()
-    for name in ("drawn.mkv", "read.mkv"):
-        assert (read_video(name).frames == true).all()
+    for name in ("drawn.mkv", "read.mkv"):  # but for their watermarks
+        assert np.abs(read_video(name).frames.astype(int) - true).max() <= 10
 
 
 def test_files_claim_the_renderer_and_the_seed_that_was_drawn_from(capsys):
@@ -141,11 +142,11 @@ def test_nowhere_to_write(out, here, capsys):
 
 @pytest.mark.parametrize("out", ["clip.mp4", "sheet.png"])
 def test_an_interrupt_leaves_what_was_there(out, here, capsys, monkeypatch):
-    def interrupted(pixels):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     Path(out).write_bytes(b"older")
-    monkeypatch.setattr(mark, "frames", interrupted)
+    monkeypatch.setattr(Watermark, "embed", interrupted)
     assert kineo("worlds", "show", *SMALL, "-o", out) == 130
     assert "interrupted" in refusal(capsys)
     assert [(path.name, path.read_bytes()) for path in here.iterdir()] == [(out, b"older")]

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: its own, such as 0, else 1 (can't), 2 (the request is wrong),
     130 (interrupted) or 143 (terminated)."""
     _open_streams()
+    warnings.showwarning = _warn
     try:
         with _terminable():
             return app(arguments, exit_on_error=False, print_error=False) or 0
@@ -81,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.filename or 'The output'} can't be written or read: {error.strerror or error}.", 1
         )
     return 0
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """Whatever any library warns of, in one line."""
+    print(f"warning: {' '.join(str(message).splitlines())}", file=sys.stderr)
 
 
 def _open_streams() -> None:

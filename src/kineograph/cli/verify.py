@@ -87,9 +87,9 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"  signature   {STATES[signed.signature]}{_by(signed)}"
     for fault in signed.faults:
         yield f"              fault: {fault}"
-    word = "claims" if signed.signature in ("trusted", "untrusted") else "claimed, not to be believed"
-    for number, sentence in enumerate(signed.story):
-        yield f"  {word if number == 0 else '':11s} {sentence}" if len(word) < 12 else f"  {word}: {sentence}"
+    warning = ["Not to be believed, as the file was changed:"] * (signed.signature == "tampered")
+    for number, sentence in enumerate([*warning, *signed.story] if signed.story else []):
+        yield f"  {'claims' if number == 0 else '':11s} {sentence}"
     yield from _watermark_lines(mark, signed)
     yield f"  metadata    {_metadata(verdict)}"
 

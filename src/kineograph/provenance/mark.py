@@ -1,8 +1,8 @@
 """The only door from frames in memory to a released file; nothing else may call the encoder.
 
 On the way out: words in a corner if they are asked for, then the invisible watermark, the encoder, metadata
-in the container, and a C2PA signature last, which is read back before the file appears. Whoever takes frames as
-an array instead takes them unmarked, which is in the open.
+in the container, and a C2PA signature last, which is read back before the file appears. Whoever takes frames
+as an array instead takes them unmarked, which is in the open.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def told(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _tool(manifest: Mapping[str, Any]) -> Iterator[str]:
     infos = _list(manifest, "claim_generator_info")
-    names = [f"{_text(info.get('name'))} {_text(info.get('version'))}".strip() for info in infos]
-    name = ", ".join(filter(None, names)) or _text(manifest.get("claim_generator"))
+    names = [f"{printable(info.get('name'))} {printable(info.get('version'))}".strip() for info in infos]
+    name = ", ".join(filter(None, names)) or printable(manifest.get("claim_generator"))
     if name:
         yield f"Its maker is the software {name}."
 
@@ -60,12 +60,12 @@ def _deeds(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _deed(action: Mapping[str, Any]) -> str:
-    name = _text(action.get("action"))
+    name = printable(action.get("action"))
     words = ACTIONS.get(name, f"The action {name} was done")
-    source = _text(action.get("digitalSourceType")).rpartition("/")[2]
+    source = printable(action.get("digitalSourceType")).rpartition("/")[2]
     how = f", {SOURCES.get(source, source)}" if source else ""
     agent = action.get("softwareAgent")
-    by = _text(agent.get("name") if isinstance(agent, Mapping) else agent)
+    by = printable(agent.get("name") if isinstance(agent, Mapping) else agent)
     return f"{words}{how}{f', by {by}' if by else ''}."
 
 
@@ -75,25 +75,25 @@ def _model(manifest: Mapping[str, Any]) -> Iterator[str]:
         if assertion.get("label") != "org.kineograph.claim" or not isinstance(data, Mapping):
             continue
         if data.get("model"):
-            weights = _text(data.get("weights_hash"))[:16]
-            yield f"The model is {_text(data['model'])}, its weights have the hash {weights}…."
+            weights = printable(data.get("weights_hash"))[:16]
+            yield f"The model is {printable(data['model'])}, its weights have the hash {weights}…."
         if "seed" in data:
-            yield f"The seed is {_text(data['seed'])}."
-        if data.get("prompts"):
-            yield f"The prompt is {'; '.join(map(_text, data['prompts']))!r}."
+            yield f"The seed is {printable(data['seed'])}."
+        if prompts := _texts(data, "prompts"):
+            yield f"The prompt is {'; '.join(prompts)!r}."
         elif data.get("prompt_hash"):
             yield "The prompt is not disclosed; its maker can prove it by the private record."
         if data.get("consent"):
-            yield f"Its maker states of the people in the material: {_text(data['consent'])!r}."
-        if data.get("left_out"):
-            yield f"Its maker left out: {', '.join(map(_text, data['left_out']))}."
+            yield f"Its maker states of the people in the material: {printable(data['consent'])!r}."
+        if left_out := _texts(data, "left_out"):
+            yield f"Its maker left out: {', '.join(left_out)}."
 
 
 def _material(manifest: Mapping[str, Any]) -> Iterator[str]:
     for ingredient in _list(manifest, "ingredients"):
         role = "It was made from" if ingredient.get("relationship") == "parentOf" else "It contains"
         marked = "with a manifest of its own" if ingredient.get("active_manifest") else "without a manifest"
-        yield f"{role} a file of the kind {_text(ingredient.get('format')) or 'unknown'}, {marked}."
+        yield f"{role} a file of the kind {printable(ingredient.get('format')) or 'unknown'}, {marked}."
 
 
 def _list(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -102,6 +102,11 @@ def _list(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
-def _text(value: object) -> str:
+def _texts(values: Mapping[str, Any], name: str) -> list[str]:
+    found = values.get(name)
+    return list(map(printable, found)) if isinstance(found, list) else []
+
+
+def printable(value: object) -> str:
     """One printable line: a stranger's words must not steer a terminal."""
     return "".join(filter(str.isprintable, str(value if value is not None else "")))[:MOST_LETTERS]

@@ -25,7 +25,7 @@ from kineograph.media.sandbox import PACKAGES, opened
 from kineograph.media.wire import LIMITS, Probe, Unreadable
 from kineograph.provenance.identity import anchors, watermark_key
 from kineograph.provenance.signing import CLAIM, KINDS, OTHER_KINDS, WATERMARK, sidecar_of
-from kineograph.provenance.story import told
+from kineograph.provenance.story import printable, told
 from kineograph.provenance.watermark import PUBLIC_KEY, detect, limit_of
 
 Signature = Literal["trusted", "untrusted", "tampered", "none"]
@@ -112,14 +112,14 @@ def signature_of(path: Path, roots: str) -> Signed:
     store = answer.get("store") or {}
     active = store.get("manifests", {}).get(store.get("active_manifest"), {})
     results = store.get("validation_results", {}).get("activeManifest", {})
-    faults = [str(fault.get("code", "")) for fault in results.get("failure", [])]
+    faults = [printable(fault.get("code")) for fault in results.get("failure", [])]
     faults = [fault for fault in faults if fault != "signingCredential.untrusted"]
     info = active.get("signature_info", {})
     return Signed(
         signature=_state(str(answer["state"]), faults),
         faults=tuple(dict.fromkeys(faults)) or ((answer["reason"],) if "reason" in answer else ()),
         signer=_signer(info),
-        time=info.get("time"),
+        time=printable(info["time"]) if info.get("time") else None,
         story=told(active),
         claim=_assertion(active, CLAIM),
         payload=_bound(active),
@@ -176,8 +176,9 @@ def _is_sidecar(beside: Path) -> bool:
 
 
 def _signer(info: dict[str, Any]) -> str | None:
-    names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
-    return " of ".join(names) or None
+    """The name in the certificate, and the organisation that it names."""
+    names = [printable(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+    return " / ".join(names) or None
 
 
 def _assertion(manifest: dict[str, Any], label: str) -> dict[str, Any]:
