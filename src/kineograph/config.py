@@ -13,6 +13,8 @@ from kineograph.errors import RequestError
 
 T = TypeVar("T")
 
+MOST_TOLD = 60  # letters of a value in a message
+
 
 def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     """Build the dataclass `cls` from plain values, nested ones included; the inverse of `dataclasses.asdict`.
@@ -24,7 +26,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     unknown = [name for name in values if name not in hints]
     if unknown:
         known = ", ".join(sorted(hints))
-        raise RequestError(f"'{unknown[0]}' is not a setting of {cls.__name__}: choose from {known}.")
+        raise RequestError(f"'{_told(unknown[0])}' is not a setting of {cls.__name__}: choose from {known}.")
     try:
         return cls(**{name: _convert(hints[name], value, name) for name, value in values.items()})
     except TypeError as error:
@@ -42,7 +44,9 @@ def _set(config: Any, path: list[str], text: str, whole: str) -> Any:
     hints = typing.get_type_hints(type(config)) if dataclasses.is_dataclass(config) else {}
     if path[0] not in hints:
         known = ", ".join(sorted(hints)) or "none below it"
-        raise RequestError(f"There is no setting '{whole}': at '{path[0]}' choose from {known}.")
+        raise RequestError(
+            f"There is no setting '{_told(whole)}': at '{_told(path[0])}' choose from {known}."
+        )
     if len(path) > 1:
         value = _set(getattr(config, path[0]), path[1:], text, whole)
     else:
@@ -66,7 +70,7 @@ def _number(kind: type[int] | type[float], text: str, name: str) -> int | float:
     except ValueError:
         number = math.nan
     if math.isnan(number):
-        raise RequestError(f"'{text}' is not a number: give {name} as {kind.__name__}.")
+        raise RequestError(f"'{_told(text)}' is not a number: give {name} as {kind.__name__}.")
     return number
 
 
@@ -85,5 +89,11 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     wanted = origin or hint
     misfit = isinstance(wanted, type) and not isinstance(value, wanted)
     if misfit or (isinstance(value, bool) and wanted in (int, float)):
-        raise RequestError(f"'{value}' does not fit the setting {name}: give {wanted.__name__}.")
+        raise RequestError(f"'{_told(value)}' does not fit the setting {name}: give {wanted.__name__}.")
     return value
+
+
+def _told(value: object) -> str:
+    """A value as a message shows it, whoever wrote it: on one line, short, harmless to a terminal."""
+    text = repr(value)
+    return (text[1:-1] if isinstance(value, str) else text)[:MOST_TOLD]

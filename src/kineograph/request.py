@@ -20,6 +20,9 @@ MAX_FRAMES = 10_000
 MAX_SECONDS = 10_000
 MAX_SEED = 2**63 - 1
 MAX_STYLES = 8
+MOST_TOLD = 80  # letters of a value in a message
+LONGEST_PATH = 4096
+LONGEST_WORD = 100  # letters of a number, of a point or of an action
 FITS = ("crop", "pad")
 WAYS = ("extend", "interpolate", "mask", "edit", "remove", "insert", "outpaint")  # of working on footage
 FLAGS = ("remove", "insert", "outpaint")
@@ -47,7 +50,14 @@ def _check_number(name: str, value: object, low: float, high: float, whole: bool
     good = isinstance(value, kind) and not isinstance(value, bool)
     if not good or not low <= value <= high:  # type: ignore[operator]  # a number by now; NaN fails here
         noun = "whole number" if whole else "number"
-        raise RequestError(f"{name} must be a {noun} from {low} to {high}, not {value!r}.")
+        raise RequestError(f"{name} must be a {noun} from {low} to {high}, not {_told(value)}.")
+
+
+def _told(value: object) -> str:
+    """A value as a message shows it: short, and harmless to a terminal."""
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write some out
+        return "one so large"
+    return repr(value)[:MOST_TOLD]
 
 
 def _check_prompt(prompt: object) -> None:
@@ -58,13 +68,13 @@ def _check_prompt(prompt: object) -> None:
 
 
 def _check_path(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise RequestError(f"{name} must be the path of a file, given as text, not {value!r}.")
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
+        raise RequestError(f"{name} must be the path of a file, given as text, not {_told(value)}.")
 
 
 def box_of(mask: str) -> tuple[float, float, float, float] | None:
     """The box (x, y, width, height) that `mask` spells in fractions of the frame; None if it is a file."""
-    match = _BOX.fullmatch(mask.strip())
+    match = _BOX.fullmatch(mask.strip()) if len(mask) <= 4 * LONGEST_WORD else None
     if match is None:
         return None
     x, y, width, height = (float(group) for group in match.groups())
@@ -196,6 +206,15 @@ class Request:
         self._check_numbers()
         self._check_media()
         self._check_length()
+        self._check_controls()
+
+    def _check_controls(self) -> None:
+        given = (self.tracks, self.boxes, (self.camera, self.actions))
+        texts = [text for some in given if isinstance(some, tuple) for text in some if isinstance(text, str)]
+        if any(len(word) > LONGEST_WORD for text in texts for word in text.split()):  # hours to see no number
+            raise RequestError(
+                "A path, box or action has a word that is too long; put spaces between points."
+            )
         controls.check(self.tracks, self.boxes, self.camera, self.actions)
 
     def _check_words(self) -> None:
@@ -210,7 +229,7 @@ class Request:
             raise RequestError("The later prompts must stand in the order of their times, each at its own.")
         _check_path("model", self.model)
         if self.fit not in FITS:
-            raise RequestError(f"fit must be crop or pad, not {self.fit!r}.")
+            raise RequestError(f"fit must be crop or pad, not {_told(self.fit)}.")
 
     def _check_numbers(self) -> None:
         for name, (low, high, whole) in _RANGES.items():
@@ -221,7 +240,9 @@ class Request:
             raise RequestError("extend must not be 0: give seconds to add, negative to add them before.")
         if self.size is not None:
             if not isinstance(self.size, tuple) or len(self.size) != 2:
-                raise RequestError(f"size must be a width and a height, (width, height), not {self.size!r}.")
+                raise RequestError(
+                    f"size must be a width and a height, (width, height), not {_told(self.size)}."
+                )
             for name, side in zip(("width", "height"), self.size, strict=True):
                 _check_number(name, side, 16, 4096, whole=True)
                 if side % 2:
@@ -248,7 +269,7 @@ class Request:
     def _check_ways(self) -> None:
         for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
-                raise RequestError(f"{name} must be true or false, not {getattr(self, name)!r}.")
+                raise RequestError(f"{name} must be true or false, not {_told(getattr(self, name))}.")
         if self.insert and not self.prompt.strip():
             raise RequestError("insert needs a prompt that names what is to be put in; give one.")
         if self.outpaint and self.fit != "crop":
@@ -343,5 +364,5 @@ def _parse_each(name: str, values: object, kind: type[T], such: dict[str, Any]) 
 def _check_keys(what: str, values: dict[str, Any], known: set[str]) -> None:
     if unknown := sorted(values.keys() - known):
         raise RequestError(
-            f"Unknown in the {what}: {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+            f"Unknown in the {what}: {_told(unknown[0])}; known are {', '.join(sorted(known))}."
         )

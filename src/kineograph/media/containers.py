@@ -41,7 +41,9 @@ class ContainerSource:
         context = stream.codec_context
         context.thread_count = 1
         context.options = {"max_pixels": str(self._limits.frame_pixels)}
-        if not 0 < context.width * context.height <= self._limits.frame_pixels:
+        if not context.width * context.height:
+            raise Unreadable("tells no size of its frames: it is damaged or empty.")
+        if context.width * context.height > self._limits.frame_pixels:
             raise Unreadable(
                 f"claims frames of {context.width}x{context.height} pixels: scale it down to at most "
                 f"{self._limits.frame_pixels / 1e6:.0f} megapixels."

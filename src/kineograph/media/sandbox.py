@@ -35,7 +35,7 @@ WORKER = "kineograph.media.worker"
 PACKAGES = Path(__file__).parents[2]
 LARGEST_TEXT = 1 << 24  # bytes of a probe or of an error
 # Exit statuses: Python's for an exception that the child can't report, the kernel's for exceeding a limit.
-FAILED_START, KILLED = 1, -9
+FAILED_START, KILLED = 1, (-9, -24)  # SIGKILL, SIGXCPU
 PIPE_BYTES = 1 << 20
 
 
@@ -85,7 +85,7 @@ class Child:
             return Unreadable(f"took more than {seconds:g} s to read: cut it or scale it down.")
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
-        if self._process.returncode == KILLED:
+        if self._process.returncode in KILLED:
             return Unreadable("took too much processor time or memory to decode: cut it or scale it down.")
         if self._process.returncode == FAILED_START:
             return Unreadable(

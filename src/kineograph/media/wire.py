@@ -35,6 +35,7 @@ class Limits:
     fps: float = 1000.0
     memory_bytes: int = 2 * 1024**3  # address space of the child
     cpu_seconds: int = 60
+    stuck_seconds: int = 10  # of processor time without a picture: some files cost hours and show one
     wall_seconds: float = 300.0
 
 
