@@ -29,6 +29,7 @@ STATES = {
 def verify(
     *files: Path,
     trust: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    thorough: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Say of videos and images how they were made and whether that can be believed. Needs no network.
@@ -50,20 +51,22 @@ def verify(
         Videos and images of anybody. A manifest beside a file, NAME.webm.c2pa, is read with it.
     trust
         A PEM file with roots to trust besides those of this machine; may be given several times.
+    thorough
+        Look for a watermark all over a clip, not in its first 32 frames alone; takes as long as to decode it.
     json
         Print one JSON object for each file.
     """
     if not files:
         raise RequestError("Name a file to verify, such as: kineo verify ball.mp4.")
-    codes = [_verify(path, trust or [], json) for path in files]
+    codes = [_verify(path, trust or [], thorough, json) for path in files]
     return max(codes, key=RANKS.index)
 
 
-def _verify(path: Path, trust: list[Path], json: bool) -> int:
+def _verify(path: Path, trust: list[Path], thorough: bool, json: bool) -> int:
     from kineograph.provenance.verify import verify
 
     try:
-        verdict = verify(path, trust)
+        verdict = verify(path, trust, thorough)
     except MediaError as error:
         say(f"error: {error}")
         return UNREADABLE

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,7 @@ from kineograph.provenance.watermark import PUBLIC_KEY, detect, limit_of
 Signature = Literal["trusted", "untrusted", "tampered", "none"]
 
 EXAMINER = "kineograph.provenance.examiner"
-SAMPLE = 40  # frames that are looked at for a watermark
+SAMPLE = 32  # frames that are looked at for a watermark
 LARGEST = 64 << 20  # bytes of a sidecar
 
 
@@ -79,8 +78,14 @@ class Verdict:
         return asdict(self)
 
 
-def verify(path: str | Path, trusted: Sequence[Path] = ()) -> Verdict:
-    """Look at a video or image. `trusted` are PEM files with roots to trust besides those of this machine.
+def verify(path: str | Path, trusted: Sequence[Path] = (), thorough: bool = False) -> Verdict:
+    """Look at a video or image.
+
+    Args:
+        path: of anybody.
+        trusted: PEM files with roots to trust besides those of this machine.
+        thorough: look for a watermark in frames from all over the clip, not in the first ones alone. A long
+            clip is then decoded whole.
 
     Raises:
         MediaError: it can't be read at all.
@@ -94,7 +99,7 @@ def verify(path: str | Path, trusted: Sequence[Path] = ()) -> Verdict:
         if signed.signature == "none":
             raise
         return Verdict(str(path), signed, Marked(None, limit="The pixels can't be read."), {})
-    return Verdict(str(path), signed, watermark_of(path, found), _claimed(found.metadata))
+    return Verdict(str(path), signed, watermark_of(path, found, thorough), _claimed(found.metadata))
 
 
 # The signature
@@ -200,13 +205,13 @@ def _bound(manifest: dict[str, Any]) -> int | None:
 # The pixels and the plain metadata
 
 
-def watermark_of(path: Path, found: Probe) -> Marked:
-    """Look for a watermark in `SAMPLE` frames that are spread over the clip."""
+def watermark_of(path: Path, found: Probe, thorough: bool = False) -> Marked:
+    """Look for a watermark in the first `SAMPLE` frames, or in as many that are spread over the clip."""
     limit = limit_of(found.height, found.width, found.frames or round(found.seconds * found.fps))
-    sparse = min(found.fps, SAMPLE / max(found.seconds, 1e-3))
+    spread = thorough and found.seconds * found.fps > SAMPLE
     try:
-        with reading(path, max_frames=SAMPLE, fps=max(sparse, 1e-3)) as (_, frames):
-            mark = detect(islice(frames, SAMPLE), _keys())
+        with reading(path, max_frames=SAMPLE, fps=SAMPLE / found.seconds if spread else None) as (_, frames):
+            mark = detect(frames, _keys())
     except MediaError as error:
         return Marked(None, limit=str(error))
     if mark is None:
