@@ -226,6 +226,15 @@ def test_damaged_manifests_are_no_crash(clips, here, capsys):
         assert "Traceback" not in "".join(capsys.readouterr())
 
 
+def test_a_report_is_a_page_in_which_names_are_text(clips, here):
+    hostile = Path("<script>alert(1)</script>.mp4".replace("/", "_"))
+    hostile.write_bytes((clips / "clip.mp4").read_bytes())
+    assert kineo("verify", hostile, "--report", "page.html") == 0
+    page = Path("page.html").read_text()
+    assert "<script" not in page
+    assert "signed and trusted" in page
+
+
 def test_nothing_to_verify(here, capsys):
     assert kineo("verify") == 2
     assert kineo("verify", "missing.mp4") == 2

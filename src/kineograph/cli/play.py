@@ -173,6 +173,7 @@ def _play(request: Request, recorded: Job | None, out: Path | None, json: bool, 
     canvas = generation.prepare_world(request, model)
     tell(canvas.notes, unheard(request), request.prompts)
     tell_changes(recorded, model)
+    job = job_of(request, model.spec, recorded.salt if recorded else None, marking, consent)
     if out is not None:
         mark.check(out, model.spec.fps, marking)
     with ExitStack() as stack:
@@ -184,7 +185,6 @@ def _play(request: Request, recorded: Job | None, out: Path | None, json: bool, 
         if out is None:
             deque(chunks, maxlen=0)
             return
-        job = job_of(request, model.spec, recorded.salt if recorded else None, marking, consent)
         saved = _save(chunks, taken, job, out, model.spec.fps)
         tell_sidecar(saved)
     made = Played(

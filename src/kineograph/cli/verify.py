@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 from kineograph import catalog
 from kineograph.cli.output import print_json, say
 from kineograph.errors import MediaError, ModelError, RequestError
+from kineograph.provenance.story import printable
 
 if TYPE_CHECKING:
     from kineograph.provenance.verify import Marked, Signed, Verdict
@@ -30,6 +32,7 @@ def verify(
     *files: Path,
     trust: Annotated[list[Path] | None, Parameter(negative=())] = None,
     thorough: Annotated[bool, Parameter(negative=())] = False,
+    report: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Say of videos and images how they were made and whether that can be believed. Needs no network.
@@ -53,29 +56,48 @@ def verify(
         A PEM file with roots to trust besides those of this machine; may be given several times.
     thorough
         Look for a watermark all over a clip, not in its first 32 frames alone; takes as long as to decode it.
+    report
+        Write what is said into this HTML file too.
     json
         Print one JSON object for each file.
     """
     if not files:
         raise RequestError("Name a file to verify, such as: kineo verify ball.mp4.")
-    codes = [_verify(path, trust or [], thorough, json) for path in files]
+    codes, said = [], []
+    for path in files:
+        code, lines = _verify(path, trust or [], thorough, json)
+        codes.append(code)
+        said.append("\n".join(lines))
+    if report:
+        _write(report, said)
     return max(codes, key=RANKS.index)
 
 
-def _verify(path: Path, trust: list[Path], thorough: bool, json: bool) -> int:
+def _verify(path: Path, trust: list[Path], thorough: bool, json: bool) -> tuple[int, list[str]]:
+    """The exit code of one file, and what there is to say of it, which is also printed."""
     from kineograph.provenance.verify import verify
 
     try:
         verdict = verify(path, trust, thorough)
     except MediaError as error:
         say(f"error: {error}")
-        return UNREADABLE
-    code = _code(verdict)
+        return UNREADABLE, [str(error)]
+    code, lines = _code(verdict), list(_lines(verdict))
     if json:
         print_json(verdict.to_dict() | {"exit_code": code})
     else:
-        print("\n".join(_lines(verdict)), flush=True)
-    return code
+        print("\n".join(lines), flush=True)
+    return code, lines
+
+
+def _write(report: Path, said: list[str]) -> None:
+    """A page without scripts, in which whatever a stranger's file says is text."""
+    from kineograph.media.atomic import explaining, replacing
+
+    parts = "\n".join(f"<pre>{html.escape(text)}</pre>" for text in said)
+    page = f'<!doctype html><meta charset="utf-8"><title>kineo verify</title>\n{parts}\n'
+    with replacing(report) as part, explaining(report):
+        part.write_text(page, encoding="utf-8")
 
 
 def _code(verdict: Verdict) -> int:
@@ -86,7 +108,7 @@ def _code(verdict: Verdict) -> int:
 
 def _lines(verdict: Verdict) -> Iterator[str]:
     signed, mark = verdict.signed, verdict.watermark
-    yield verdict.path
+    yield printable(verdict.path)
     yield f"  signature   {STATES[signed.signature]}{_by(signed)}"
     for fault in signed.faults:
         yield f"              fault: {fault}"
