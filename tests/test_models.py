@@ -108,6 +108,7 @@ def test_a_gradient_reaches_every_parameter_within_three_steps(name):
     assert not untouched.values()
 
 
+@pytest.mark.slow
 @every_family
 def test_four_clips_are_learnt_by_heart(name, tmp_path):
     family = FAMILIES[name]
