@@ -96,7 +96,8 @@ REFUSED = {
     "missing data": ["footage", "--data", "none"],
     "no data": ["footage"],
     "empty data": ["footage", "--data", "empty"],
-    "unreadable data": ["footage", "--data", "unreadable"],
+    "unreadable data": ["footage", "--data", "unreadable", "--allow-unlicensed"],
+    "unlicensed data": ["footage", "--data", "unreadable"],
     "unknown model": ["playground", "--init-from", "none"],
     "full folder": ["playground", "--out", "unreadable"],
     "file": ["playground", "--out", "unreadable/text.txt"],
@@ -131,7 +132,7 @@ def test_unreadable_clips_can_be_mended_and_tried_again(here, capsys):
     (here / "clips").mkdir()
     (here / "clips" / "a.mkv").write_text("hello\n")
     for _ in range(2):
-        assert kineo("train", "footage", "--data", "clips") == 2
+        assert kineo("train", "footage", "--data", "clips", "--allow-unlicensed") == 2
         assert "No clip in" in capsys.readouterr().err
     assert {path.name for path in (here / "runs" / "footage").iterdir()} == {"recipe.json", LOCK}
 

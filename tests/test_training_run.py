@@ -268,10 +268,12 @@ def test_own_clips_bring_words_and_those_that_were_known_keep_their_meaning(init
         write_clip(clips / f"{name}.mkv", moving(16, height, 40), fps=Fraction(8))
     (clips / "broken.mp4").write_text("no clip")
     (clips / "a red ball falls.txt").write_text("a red ball falls " + "again and " * 25)
-    recipe = replace(from_model(init, replace(RECIPE, data=str(clips))), name="footage")
+    own = replace(RECIPE, data=str(clips), allow_unlicensed=True)
+    recipe = replace(from_model(init, own), name="footage")
     notes = notes_of(follow(run_of(override(recipe, RESTING), out)))
     assert notes[0].startswith("Skipped: 'broken.mp4' ")
-    assert notes[1].startswith("Captions are read up to word 44; longer are 1, such as: a red ball falls")
+    assert notes[1] == "Of 2 of 2 clips no licence is known, which was allowed."
+    assert notes[2].startswith("Captions are read up to word 44; longer are 1, such as: a red ball falls")
     made, spec = load_networks(out / "model")
     assert facts.read(out / "model") is None
     _, init = init

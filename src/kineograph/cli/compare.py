@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,6 +28,7 @@ def compare(
     *presets: str,
     budget: float = 12,
     data: Path | None = None,
+    allow_unlicensed: Annotated[bool, Parameter(negative=())] = False,
     world: WorldName = "small",
     seed: int = 1,
     clips: int = 64,
@@ -53,7 +55,9 @@ def compare(
         Minutes of training for each; for fewer than 12, fewer clips are made.
     data
         A folder of your own clips to learn from in place of a world's. Every fifth is kept from training, and
-        the models are measured by it. See `kineo train` for captions.
+        the models are measured by it. See `kineo train` for captions and licences.
+    allow_unlicensed
+        Learn from clips of which sources.json says nothing too.
     world
         The world whose clips they learn from.
     seed
@@ -73,7 +77,8 @@ def compare(
     if not 0 < budget < math.inf:
         raise RequestError(f"budget must be minutes above 0, not {budget:g}.")
     own = str(data.resolve()) if data else ""
-    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips, data=own).in_proportion()
+    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips, data=own)
+    terms = replace(terms, allow_unlicensed=allow_unlicensed).in_proportion()
     with explaining_disk(report):
         entries = _follow(terms, report)
         for path in page.write(entries, terms, report):

@@ -33,6 +33,7 @@ def train(
     /,
     *,
     data: str | None = None,
+    allow_unlicensed: Annotated[bool, Parameter(negative=())] = False,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=(), consume_multiple=1)] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
@@ -60,7 +61,10 @@ def train(
         convlstm, convgru, lstm, gru, mingru, predrnn, transformer, raster, unet, diffusion-small.
     data
         "world" for rendered clips, or a folder of your own. A clip's caption is what NAME.txt beside it says,
-        else the words of its name.
+        else the words of its name. Its licence, and the consent of those shown, are what sources.json there
+        says.
+    allow_unlicensed
+        Learn from clips of which sources.json says nothing too; the model's card tells of it.
     set_
         Change single settings of the preset: KEY=VALUE, several if you like.
     out
@@ -89,6 +93,8 @@ def train(
         begun = recipes.kept(out) if resume else None
     recipe = _changed(begun or given, begun is None, data, init_from, minutes, set_ or [])
     recipe = replace(recipe, preset=given.preset)
+    if allow_unlicensed:
+        recipe = replace(recipe, allow_unlicensed=True)
     recipes.check_resumable(recipe, begun or recipe)
     run = run_of(recipe, out)
     board = Board(out / "tensorboard") if tensorboard else None

@@ -19,7 +19,7 @@ import torch
 
 from kineograph import catalog
 from kineograph.config import from_dict
-from kineograph.data import world
+from kineograph.data import sources, world
 from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, Shards
 from kineograph.errors import DataError, RequestError
@@ -32,7 +32,7 @@ from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
 from kineograph.provenance import mark
 from kineograph.provenance.claim import sheet_claim
-from kineograph.training import recipes
+from kineograph.training import datasheets, recipes
 from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.presets import PRESETS
@@ -65,6 +65,7 @@ class Terms:
     seed: int = 1
     judged: int = 64
     data: str = ""
+    allow_unlicensed: bool = False
 
     def in_proportion(self) -> Terms:
         """The same with fewer clips where there are fewer minutes than usual, as all recipes have it."""
@@ -110,6 +111,7 @@ def recipe_of(preset: str, terms: Terms) -> FamilyRecipe:
     """
     recipe = entrant(preset)
     alike = {"world": terms.world, "clips": terms.clips, "latents": terms.latents, "seed": terms.seed}
+    alike["allow_unlicensed"] = terms.allow_unlicensed
     timed = with_minutes(replace(recipe, data=terms.data or WORLD), terms.minutes)
     assert isinstance(timed, FamilyRecipe)
     return replace(timed, sheets=0, **alike)  # type: ignore[arg-type]
@@ -179,6 +181,8 @@ def folders_of(terms: Terms) -> dict[str, Folder]:
     learnt.files = [path for path in learnt.files if path not in held.files]
     if not held.files:
         raise DataError(f"{folder} holds one clip: give two at least, as one of them is kept from training.")
+    if not terms.allow_unlicensed:
+        sources.check(folder, [path.name for path in sorted(learnt.files + held.files)])
     return {LEARNT: learnt, HELD_OUT: held}
 
 
@@ -186,7 +190,8 @@ def _read_clips(name: str, folder: Folder, out: Path) -> Iterator[Trained]:
     if not (out / name / INDEX).exists():
         for event in written("Reading clips", out / name, folder.parts(), folder.fps, None):
             yield Trained(name, event)
-        for note in folder.notes():
+        sheet = datasheets.describe_folder(Shards(out / name), folder)
+        for note in (*folder.notes(), *datasheets.notes_on(sheet)):
             yield Trained(name, Note(note))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kineograph.data.sources import FILE as SOURCES
 from kineograph.errors import DataError, MediaError
 from kineograph.fitting import fit
 from kineograph.media.probe import probe
@@ -34,8 +35,8 @@ NAMED = 8  # files in one note
 class Folder:
     """The clips in `folder`, in windows of `frames` frames of `size` x `size` pixels at `fps` a second.
 
-    After `parts` has been gone through, `skipped` says which files are left out and why, and `held` names
-    those that were too short and hold their last frame.
+    After `parts` has been gone through, `skipped` says which files are left out and why, `held` names those
+    that were too short and hold their last frame, and `origins` the file of each window.
 
     Raises:
         DataError: there is no such folder, it can't be read, or there is no file in it.
@@ -45,6 +46,7 @@ class Folder:
         self.folder, self.frames, self.size, self.fps = folder, frames, size, fps
         self.skipped: list[str] = []
         self.held: list[str] = []
+        self.origins: list[str] = []
         try:
             if not folder.is_dir():
                 raise DataError(f"There is no folder {folder}: name one that holds your clips.")
@@ -92,7 +94,9 @@ class Folder:
             return []
         if len(takes[0]) < self.frames:
             self.held.append(path.name)
-        return [(window, caption) for take in takes for window in windows_of(take, self.frames)]
+        windows = [window for take in takes for window in windows_of(take, self.frames)]
+        self.origins += [path.name] * len(windows)
+        return [(window, caption) for window in windows]
 
 
 def takes_of(path: Path, length: int, size: int, fps: float) -> list[Frames]:
@@ -157,7 +161,8 @@ def caption_of(path: Path) -> str:
 
 
 def _may_be_clip(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() != ".txt" and not path.name.startswith(".")
+    beside = path.suffix.lower() == ".txt" or path.name == SOURCES
+    return path.is_file() and not beside and not path.name.startswith(".")
 
 
 def _part(windows: list[tuple[Frames, str]]) -> tuple[dict[str, Tensor], list[str]]:

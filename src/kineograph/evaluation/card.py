@@ -10,6 +10,7 @@ from kineograph.evaluation.adherence import Adherence
 from kineograph.evaluation.cost import PROMPT
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.filling import TASKS as FILLED
+from kineograph.evaluation.learnt import Learnt, section
 from kineograph.evaluation.report import Report, percent, table, tables
 from kineograph.models.family import Spec
 from kineograph.request import Request
@@ -25,7 +26,7 @@ def card(report: Report, pictures: Sequence[str] = ()) -> str:
         _head(report),
         f"![Clips of fixed prompts, a row each]({SHEET})" if SHEET in pictures else "",
         _abilities(report.spec),
-        _training(report.facts),
+        _training(report.facts, report.learnt),
         f"![Learning curves]({CURVES})" if CURVES in pictures else "",
         _limits(report),
         _vocabulary(report.spec),
@@ -57,7 +58,9 @@ def _abilities(spec: Spec) -> str:
     )
 
 
-def _training(facts: Facts | None) -> str:
+def _training(facts: Facts | None, learnt: Learnt | None) -> str:
+    if learnt is not None:
+        return section(learnt)
     if facts is None:
         return "## What it learnt from\n\nNot known: no `training.json` lies beside its weights."
     rows = [

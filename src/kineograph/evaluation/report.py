@@ -18,6 +18,7 @@ from kineograph.evaluation.filling import Filling, Nearness
 from kineograph.evaluation.frechet import Fidelity
 from kineograph.evaluation.guiding import Control
 from kineograph.evaluation.horizon import Horizon
+from kineograph.evaluation.learnt import Learnt
 from kineograph.evaluation.memorisation import Memorisation
 from kineograph.models.family import Spec
 
@@ -59,6 +60,7 @@ class Report:
     memorisation: Memorisation | None
     facts: Facts | None
     minutes: float
+    learnt: Learnt | None = None
 
     def to_json(self) -> str:
         """A JSON object on one line; numbers that are not finite become null."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 import kineograph
-from kineograph.evaluation import diversity, horizon
+from kineograph.evaluation import diversity, horizon, learnt
 from kineograph.evaluation import facts as training_facts
 from kineograph.evaluation.adherence import CELLS, SEED, Cell, Judged, adherence, judge_cell
 from kineograph.evaluation.cost import cost
@@ -209,6 +209,7 @@ def _measure(
         memorisation=memory,
         facts=facts,
         minutes=round((time.monotonic() - started) / 60, 1),
+        learnt=learnt.read(folder),
     )
 
 

@@ -42,6 +42,7 @@ class Recipe(ABC):
     hash of its weights, "" until a run has loaded them. Of the world, `clips` are kept as pixels, `latents`
     (at least as many) as latents. `sheets` are the minutes from one contact sheet to the next, 0 for none.
     `balance` is what batches of latents are drawn in balance by, "" for nothing: see `data.balance`.
+    `allow_unlicensed` lets clips pass of which nobody has told the licence: see `data.sources`.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe(ABC):
     seed: int = 1
     sheets: float = 4.0
     balance: str = ""
+    allow_unlicensed: bool = False
 
     @property
     @abstractmethod

@@ -1,7 +1,7 @@
 """A recipe from clips to a model in a folder, stage by stage; a stage that is done is not done again.
 
 OUT/recipe.json  .lock   what it is a run of; held while one is at work
-OUT/clips  latents       shards
+OUT/clips  latents       shards; beside the clips their data sheet
 OUT/STAGE                checkpoints, the log, the loss as a curve
 OUT/sheets               what the stages make, in pictures
 OUT/model                what `kineograph.load` reads
@@ -20,18 +20,18 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from kineograph.data import latents, world
+from kineograph.data import datasheet, latents, sources, world
 from kineograph.data.folder import Folder
 from kineograph.data.shards import INDEX, Parts, Shards, writing
 from kineograph.errors import RequestError
-from kineograph.evaluation import cost, facts
+from kineograph.evaluation import cost, facts, learnt
 from kineograph.evaluation.facts import Facts
 from kineograph.lock import locked
 from kineograph.models.tokenizer import Tokenizer
 from kineograph.text.encoder import TextEncoder
 from kineograph.text.pretrain import AttributeObjective
 from kineograph.text.vocabulary import RESERVED, Vocabulary, split
-from kineograph.training import log, recipes
+from kineograph.training import datasheets, log, recipes
 from kineograph.training.events import Event, Finished, Note, Prepared, Stepped
 from kineograph.training.loop import Data, Objective, Trainable, Trainer
 from kineograph.training.pictures import Pictures
@@ -103,6 +103,8 @@ class Run(ABC, Generic[RecipeT]):
         folder = self.out / "model"
         if (known := self._facts()) is not None:
             facts.write(folder, known)
+        if not self.on_world and (sheet := datasheet.read(clips.folder)) is not None:
+            learnt.write(folder, learnt.learnt_of(sheet), self.recipe.name)
         yield Finished(folder, shorten(clips.captions[0], SHOWN_LETTERS, placeholder=""))
 
     def _facts(self) -> Facts | None:
@@ -135,20 +137,27 @@ class Run(ABC, Generic[RecipeT]):
             return None
         if not recipe.data:
             raise RequestError(f"The recipe {recipe.name} learns from your own clips: give their folder.")
-        return Folder(Path(recipe.data), recipe.frames, recipe.size, world.FPS)
+        folder = Folder(Path(recipe.data), recipe.frames, recipe.size, world.FPS)
+        if not recipe.allow_unlicensed:
+            sources.check(folder.folder, [path.name for path in folder.files])
+        return folder
 
     def _clips(self) -> Generator[Event, None, Shards]:
         recipe, out = self.recipe, self.shards / "clips"
         if self.folder is not None:
             yield from written("Reading clips", out, self.folder.parts(), self.folder.fps, None)
-            for note in self.folder.notes():
+            sheet = datasheets.describe_folder(Shards(out), self.folder)
+            for note in (*self.folder.notes(), *datasheets.notes_on(sheet)):
                 yield Note(note)
         elif not (out / INDEX).exists():
             rendered = world.clips(
                 recipe.clips, recipe.seed, recipe.frames, recipe.size, WORLDS[recipe.world]
             )
             yield from written("Rendering clips", out, rendered, world.FPS, recipe.clips)
-        return Shards(out)
+        clips = Shards(out)
+        if self.on_world and datasheet.read(out) is None:
+            datasheets.describe_world(clips, recipe.world)
+        return clips
 
     def _latents(self, tokenizer: Tokenizer, clips: Shards) -> Generator[Event, None, Shards]:
         """Latents of the kept clips first, then of fresh ones that are not kept."""

@@ -1,0 +1,202 @@
+"""`python -m benchmarks.audit`: does `kineo audit` bite, and do the remedies help?
+
+Small models learn rings of two colors, the captions of which leave the color open half of the time. One
+learns from nine red ones to a blue one, one from as many of each, and one from the former in balance.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+import kineograph
+from benchmarks.command import run
+from kineograph import catalog
+from kineograph.data import shards, world
+from kineograph.data.shards import INDEX, Parts
+from kineograph.evaluation import cost
+from kineograph.evaluation.audit.findings import RULE, Audit, Opened
+from kineograph.evaluation.audit.measuring import ALL, Options, audit
+from kineograph.evaluation.audit.plan import Plan
+from kineograph.evaluation.audit.scoring import WorldScorer
+from kineograph.evaluation.report import ratio, table
+from kineograph.models.small_diffusion import SmallDiffusionConfig
+from kineograph.models.tokenizer import frames_of
+from kineograph.training.events import Stepped
+from kineograph.training.family_presets import HOME, SmallDiffusionRecipe, diffusion_small
+from kineograph.training.runs import run_of
+from kineograph.worlds.captions import Description, ThingDescription, sentence
+from kineograph.worlds.renderer import render
+from kineograph.worlds.scene import Scene, Thing, sample_scenes
+from kineograph.worlds.world import FULL, SMALL
+
+RED, BLUE = COLORS = ("red", "blue")
+SKEWED, BALANCED = {RED: 0.9, BLUE: 0.1}, {RED: 0.5, BLUE: 0.5}
+RINGS = replace(
+    SMALL, kinds=("ring",), sizes=("large",), times=("day",), motions=("left", "right", "up", "down")
+)
+GRID, SIZE, SEED = (4, 4, 4), 64, 7
+CLIPS, PART = 768, 64
+NAMED = 0.5  # how often a caption names the color
+PLAN = Plan(("a {color} ring moves right over grass", "a {color} ring rises over sand"), {"color": COLORS})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model by its name: what it learns from, and by what its batches are balanced."""
+
+    name: str
+    data: dict[str, float]
+    balance: str = ""
+
+    @property
+    def folder(self) -> str:
+        return "skewed" if self.data == SKEWED else "balanced"
+
+
+CASES = (
+    Case("9 to 1", SKEWED),
+    Case("as many of each", BALANCED),
+    Case("9 to 1, batches in balance", SKEWED, "color"),
+)
+
+
+# The clips
+
+
+def scenes_of(shares: dict[str, float], count: int) -> list[Scene]:
+    """Scenes of one ring each, of which as many have each color as its share says."""
+    draw = random.Random(SEED)
+    colors = [color for color, share in shares.items() for _ in range(round(share * count))]
+    draw.shuffle(colors)
+    drawn = sample_scenes(count, SEED, 1, RINGS)
+    return [_colored(scene, color) for scene, color in zip(drawn, colors, strict=True)]
+
+
+def _colored(scene: Scene, color: str) -> Scene:
+    thing: Thing = replace(scene.things[0], kind="ring", size="large", color=color)
+    return replace(scene, things=(thing,))
+
+
+def caption_of(scene: Scene, draw: random.Random) -> str:
+    """What is said of a scene; its color half of the time."""
+    thing = scene.things[0]
+    color = thing.color if draw.random() < NAMED else None
+    said = Description((ThingDescription("ring", color, None, thing.motion),), ground=scene.ground)
+    return sentence(said, draw)
+
+
+def parts(shares: dict[str, float]) -> Parts:
+    """Clips with captions, and the color of each."""
+    scenes, draw = scenes_of(shares, CLIPS), random.Random(SEED)
+    for start in range(0, CLIPS, PART):
+        these = scenes[start : start + PART]
+        frames = render(these, frames_of(GRID[0]), SIZE, world.FPS).frames
+        color = torch.tensor([FULL.colors.index(scene.things[0].color) for scene in these], dtype=torch.uint8)
+        yield {"frames": frames, "color": color}, [caption_of(scene, draw) for scene in these]
+
+
+# Training and measuring
+
+
+def recipe_of(case: Case, folder: Path, minutes: float) -> SmallDiffusionRecipe:
+    """A diffusion model of a fifth of the usual size."""
+    network = SmallDiffusionConfig(
+        tokenizer_of=HOME, grid=GRID, text_width=48, width=96, hidden=240, depth=3, heads=3
+    )
+    whole = diffusion_small()
+    train = replace(whole.flow_stage.train, minutes=minutes, compile=False)
+    stage = replace(whole.flow_stage, batch=32, canvas=0, train=train)
+    return replace(whole, data=str(folder), network=network, flow_stage=stage, sheets=0, balance=case.balance)
+
+
+def trained(case: Case, minutes: float, out: Path) -> Path:
+    """The folder of the model; what is done is not done again."""
+    data, folder = out / case.folder, out / case.name.replace(" ", "-").replace(",", "")
+    if not (data / "clips" / INDEX).exists():
+        shards.write(data / "clips", parts(case.data), world.FPS)
+    for event in run_of(recipe_of(case, data, minutes), folder, data).events():
+        if isinstance(event, Stepped) and event.step.step % 100 == 0:
+            _say(f"{case.name}: step {event.step.step}, {event.step.remaining / 60:.1f} min left")
+    return folder / "model"
+
+
+def audited(folder: Path, clips: int) -> Audit:
+    """What is found of a model."""
+    model = catalog.load(str(folder))
+    scorer = WorldScorer(SMALL, model.spec.fps)
+    for item in audit(model, PLAN, [scorer], Options(clips, 32, SMALL, complete=True)):
+        if isinstance(item, Audit):
+            return item
+        _say(f"{item.done:.0f} of {item.total:.0f} clips: {item.part}")
+    raise AssertionError("unreachable: an audit ends with what it found")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# The page
+
+HEAD = (
+    *("learnt from", "red came", "read", "entropy", "total variation", "flagged above", "verdict"),
+    *("once completed", "gap of adherence"),
+)
+
+
+def page(found: Sequence[tuple[Case, Audit]], minutes: float) -> str:
+    """The table and what it was measured by."""
+    on = cost.machine()
+    clips = found[0][1].clips
+    return (
+        f"{table(HEAD, [_row(case, one) for case, one in found])}\n\n{RULE}\n\n"
+        f"Each model was trained for {minutes:g} minutes; {clips} clips of each of {len(PLAN.templates)} "
+        f"open prompts. Machine: {on.processor}, {on.threads} threads, {on.precision}, torch {on.torch}, "
+        f"kineograph {kineograph.__version__}."
+    )
+
+
+def _row(case: Case, found: Audit) -> list[str]:
+    opened = _pooled(found)
+    gap = next(one.gap for one in found.parity[0].measures if one.name == "adherence")
+    shown = (opened.entropy, opened.variation)
+    figures = [ratio(figure) if figure else "-" for figure in shown]
+    return [
+        case.name,
+        f"{opened.shares[0]:.0%}" if opened.shares else "-",
+        f"{opened.read} of {opened.clips}",
+        *figures,
+        f"{opened.threshold:.3f}" if opened.threshold else "-",
+        opened.verdict,
+        ratio(opened.completed) if opened.completed else "-",
+        ratio(gap) if gap else "-",
+    ]
+
+
+def _pooled(found: Audit) -> Opened:
+    return next(one for one in found.opened if one.prompt == ALL)
+
+
+def main(*, minutes: float = 3, clips: int = 64, out: Path = Path("audits")) -> None:
+    """Train the models, audit them and print a table.
+
+    Parameters
+    ----------
+    minutes
+        Of training for each.
+    clips
+        Of each prompt.
+    out
+        The folder for everything.
+    """
+    found = [(case, audited(trained(case, minutes, out), clips)) for case in CASES]
+    print(page(found, minutes), flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
