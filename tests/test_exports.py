@@ -17,7 +17,7 @@ from kineograph.provenance import mark
 from kineograph.provenance.claim import COMPOSITE, GENERATED, RENDERED, Claim, payload_of, sheet_claim
 from kineograph.provenance.marking import LABEL, Marking
 from kineograph.provenance.verify import verify
-from kineograph.provenance.watermark import PUBLIC_KEY, detect
+from kineograph.provenance.watermark import PUBLIC_KEY, Found, detect
 from kineograph.video import Chunk, Video
 
 PLAIN = ("--model", "plain")
@@ -99,6 +99,7 @@ def test_footage_is_opened_and_what_it_was_signed_with_is_kept(here):
     story = " ".join(verify("second.mp4").signed.story)
     assert "Existing material was opened" in story
     assert "It was made from a file of the kind video/mp4, with a manifest of its own." in story
+    assert f"The material carried the watermark {payload_of(SPEC.weights_hash, 0):08x}." in story
 
 
 def test_footage_that_was_tampered_with_still_makes_a_whole_file(here):
@@ -140,6 +141,28 @@ def test_the_python_interface(here, monkeypatch):
     assert verify(video.save("clip.mp4").path).signed.signature == "trusted"
     kineograph.save([Chunk(video.frames, 0)], video.claim, "again.mp4", 8)
     assert verify("again.mp4").watermark.payload == video.claim.payload()
+
+
+class Corner:
+    """A watermark of another kind: the first pixel is black."""
+
+    def embed(self, frames):
+        marked = frames.copy()
+        marked[:, :8, :8] = 0
+        return marked
+
+    def detect(self, frames):
+        black = all(int(frame[..., :4, :4, :].max()) < 20 for frame in frames)
+        return Found(7, 1e-9, 0, 1.0, False) if black else None
+
+
+def test_a_watermark_of_another_kind_stands_in(here):
+    mark.save([Chunk(textured(), 0)], CLAIM, "a.mp4", 8, watermarker=Corner())
+    assert verify("a.mp4").watermark.payload is None
+    verdict = verify("a.mp4", watermarkers=[Corner()])
+    assert verdict.watermark.payload == 7
+    assert verdict.signed.claim["watermarker"] == "Corner"
+    assert verdict.signed.payload is None
 
 
 # What may be said of the marks

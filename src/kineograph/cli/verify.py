@@ -15,7 +15,8 @@ from kineograph.errors import MediaError, ModelError, RequestError
 from kineograph.provenance.story import printable
 
 if TYPE_CHECKING:
-    from kineograph.provenance.verify import Marked, Signed, Verdict
+    from kineograph.provenance.traces import Marked
+    from kineograph.provenance.verify import Signed, Verdict
 
 # Exit codes, the worst last; 2 is a file that can't be read.
 TRUSTED, UNTRUSTED, WATERMARK_ONLY, UNMARKED, TAMPERED, UNREADABLE = RANKS = (0, 3, 5, 6, 4, 2)

@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from kineograph.media.sandbox import opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.marking import MARKED, Marking
 from kineograph.provenance.policy import policy_in_force
+from kineograph.provenance.traces import payload_in
 from kineograph.request import Request
 
 if TYPE_CHECKING:  # a record needs no torch
@@ -39,7 +41,8 @@ class Claim:
     """What a file says about how it was made; public.
 
     `left_out` names the marks that its maker opted out of, `consent` is what they state about the people in
-    footage that went in, `prompts` is there if they disclose them.
+    footage that went in, `prompts` is there if they disclose them. `source_watermarks` are what watermarks in
+    that footage carried, `watermarker` the kind of watermark that stands in for ours.
     """
 
     generator: str
@@ -51,6 +54,8 @@ class Claim:
     prompts: tuple[str, ...] | None = None
     consent: str | None = None
     left_out: tuple[str, ...] | None = None
+    source_watermarks: tuple[str, ...] | None = None
+    watermarker: str | None = None
 
     def values(self) -> dict[str, Any]:
         """What is claimed, by name."""
@@ -183,7 +188,20 @@ def claim_of(job: Job) -> Claim:
         prompt_hash=_prompt_hash(job),
         prompts=job.request.prompts if job.marking.disclose_prompt else None,
         consent=job.consent,
+        source_watermarks=_watermarks(job) or None,
     )
+
+
+def _watermarks(job: Job) -> tuple[str, ...]:
+    """What watermarks in the files that went in carry, in hexadecimal digits."""
+    seen = {_payload_in(source.path, job.inputs[source.path]) for source in sources_of(job)}
+    return tuple(f"{payload:08x}" for payload in sorted(payload for payload in seen if payload is not None))
+
+
+@lru_cache(maxsize=64)
+def _payload_in(path: str, content: str) -> int | None:
+    """Once for all clips that are made from one file; `content` is its hash."""
+    return payload_in(path)
 
 
 def sources_of(job: Job) -> tuple[Source, ...]:

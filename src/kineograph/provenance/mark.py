@@ -27,7 +27,7 @@ from kineograph.provenance.identity import identity, watermark_key
 from kineograph.provenance.label import Label
 from kineograph.provenance.marking import MARKED, Marking
 from kineograph.provenance.signing import needs_sidecar, sidecar_of, sign
-from kineograph.provenance.watermark import Watermark
+from kineograph.provenance.watermark import Watermark, Watermarker
 from kineograph.video import Chunk, Frames, Video
 
 
@@ -70,6 +70,7 @@ def save(
     fps: float,
     marking: Marking = MARKED,
     sources: Sequence[Source] = (),
+    watermarker: Watermarker | None = None,
 ) -> Saved:
     """Write the chunks among `items` as they come, marked.
 
@@ -82,17 +83,18 @@ def save(
         fps: frames per second.
         marking: which marks it gets. What is left out stands in the claim.
         sources: the files that went in. Their own signed manifests are kept in that of this file.
+        watermarker: one that stands in for ours, such as a learned one; the claim names its class.
 
     Raises:
         OutputError: the file can't be written or signed.
         RequestError: a label doesn't fit into the frames, or the signer that is configured can't be used.
     """
-    path, claim = Path(path), _recorded(claim, marking)
+    path, claim = Path(path), _recorded(claim, marking, watermarker)
     chunks = (item for item in items if isinstance(item, Chunk))
     first = next(chunks, None)
     assert first is not None, "there are no frames to save"
     _, height, width, _ = first.frames.shape
-    pen, count = _Pen(claim, marking, height, width), 0
+    pen, count = _Pen(claim, marking, height, width, watermarker), 0
     with (
         _sealing(path, claim, marking, sources) as seal,
         open_encoder(path, width, height, fps, _tags(claim, marking), seal) as encoder,
@@ -147,19 +149,22 @@ class MadeVideo(Video):
 class _Pen:
     """Puts into frames of one size what is to be in the pixels."""
 
-    def __init__(self, claim: Claim, marking: Marking, height: int, width: int) -> None:
+    def __init__(
+        self, claim: Claim, marking: Marking, height: int, width: int, other: Watermarker | None = None
+    ) -> None:
         self._label = Label(marking.label, width, height) if marking.label else None
-        watermark = Watermark(watermark_key(), claim.payload(), height, width)
-        self._watermark = watermark if marking.watermark else None
+        ours = other or Watermark(watermark_key(), claim.payload(), height, width)
+        self._watermark = ours if marking.watermark else None
 
     def mark(self, pixels: Frames) -> Frames:
         labelled = self._label.draw(pixels) if self._label else pixels
         return self._watermark.embed(labelled) if self._watermark else labelled
 
 
-def _recorded(claim: Claim, marking: Marking) -> Claim:
-    """The claim with what is left out."""
-    return replace(claim, left_out=marking.left_out or None)
+def _recorded(claim: Claim, marking: Marking, watermarker: Watermarker | None) -> Claim:
+    """The claim with what is left out, and what stands in for our watermark."""
+    other = type(watermarker).__name__ if watermarker and marking.watermark else None
+    return replace(claim, left_out=marking.left_out or None, watermarker=other)
 
 
 def _tags(claim: Claim, marking: Marking) -> dict[str, str]:

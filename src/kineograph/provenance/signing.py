@@ -147,7 +147,7 @@ def _definition(claim: Claim, sources: Sequence[Source]) -> str:
 
 def _bindings(claim: Claim) -> list[dict[str, Any]]:
     """What the watermark carries: by it, a file that lost its manifest is known again."""
-    if "watermark" in (claim.left_out or ()):
+    if not _has_ours(claim):
         return []
     blocks = [{"scope": {}, "value": f"{claim.payload():08x}"}]
     return [{"label": "c2pa.soft-binding", "data": {"alg": WATERMARK, "blocks": blocks}}]
@@ -165,12 +165,13 @@ def _actions(claim: Claim, sources: Sequence[Source]) -> list[dict[str, Any]]:
     else:
         first = [{"action": "c2pa.created", **made}]
     placed = [{"action": "c2pa.placed", "parameters": {"ingredientIds": [part]}} for part in parts]
-    marked = (
-        []
-        if "watermark" in (claim.left_out or ())
-        else [{"action": "c2pa.watermarked", "softwareAgent": agent}]
-    )
+    marked = [{"action": "c2pa.watermarked", "softwareAgent": agent}] if _has_ours(claim) else []
     return [*first, *placed, *marked]
+
+
+def _has_ours(claim: Claim) -> bool:
+    """Whether the pixels carry a watermark of our own kind."""
+    return "watermark" not in (claim.left_out or ()) and claim.watermarker is None
 
 
 def _label(number: int) -> str:

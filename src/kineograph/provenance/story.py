@@ -85,6 +85,8 @@ def _model(manifest: Mapping[str, Any]) -> Iterator[str]:
             yield "The prompt is not disclosed; its maker can prove it by the private record."
         if data.get("consent"):
             yield f"Its maker states of the people in the material: {printable(data['consent'])!r}."
+        if watermarks := _texts(data, "source_watermarks"):
+            yield f"The material carried the watermark {', '.join(watermarks)}."
         if left_out := _texts(data, "left_out"):
             yield f"Its maker left out: {', '.join(left_out)}."
 

@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kineograph.errors import MediaError
-from kineograph.media.decode import reading
 from kineograph.media.formats import HEAD_BYTES, sniff
 from kineograph.media.probe import probe
 from kineograph.media.sandbox import PACKAGES, opened
-from kineograph.media.wire import LIMITS, Probe, Unreadable
-from kineograph.provenance.identity import anchors, watermark_key
+from kineograph.media.wire import LIMITS, Unreadable
+from kineograph.provenance.identity import anchors
 from kineograph.provenance.signing import CLAIM, KINDS, OTHER_KINDS, WATERMARK, sidecar_of
 from kineograph.provenance.story import printable, told
-from kineograph.provenance.watermark import PUBLIC_KEY, detect, limit_of
+from kineograph.provenance.traces import Marked, watermark_of
+from kineograph.provenance.watermark import Watermarker
 
 Signature = Literal["trusted", "untrusted", "tampered", "none"]
 
 EXAMINER = "kineograph.provenance.examiner"
-SAMPLE = 32  # frames that are looked at for a watermark
 LARGEST = 64 << 20  # bytes of a sidecar
 
 
@@ -54,17 +53,6 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Marked:
-    """What was found in the pixels: the payload and the bound on its probability by chance, or None, and the
-    limit that applies to frames such as these."""
-
-    payload: int | None
-    chance: float | None = None
-    secret_key: bool = False
-    limit: str | None = None
-
-
-@dataclass(frozen=True)
 class Verdict:
     """All that is known of a file. `metadata` is a claim in plain tags, which anybody can write or remove."""
 
@@ -78,7 +66,12 @@ class Verdict:
         return asdict(self)
 
 
-def verify(path: str | Path, trusted: Sequence[Path] = (), thorough: bool = False) -> Verdict:
+def verify(
+    path: str | Path,
+    trusted: Sequence[Path] = (),
+    thorough: bool = False,
+    watermarkers: Sequence[Watermarker] = (),
+) -> Verdict:
     """Look at a video or image.
 
     Args:
@@ -86,6 +79,7 @@ def verify(path: str | Path, trusted: Sequence[Path] = (), thorough: bool = Fals
         trusted: PEM files with roots to trust besides those of this machine.
         thorough: look for a watermark in frames from all over the clip, not in the first ones alone. A long
             clip is then decoded whole.
+        watermarkers: other watermarks to look for, such as learned ones.
 
     Raises:
         MediaError: it can't be read at all.
@@ -99,7 +93,9 @@ def verify(path: str | Path, trusted: Sequence[Path] = (), thorough: bool = Fals
         if signed.signature == "none":
             raise
         return Verdict(str(path), signed, Marked(None, limit="The pixels can't be read."), {})
-    return Verdict(str(path), signed, watermark_of(path, found, thorough), _claimed(found.metadata))
+    return Verdict(
+        str(path), signed, watermark_of(path, found, thorough, watermarkers), _claimed(found.metadata)
+    )
 
 
 # The signature
@@ -202,25 +198,7 @@ def _bound(manifest: dict[str, Any]) -> int | None:
         return None
 
 
-# The pixels and the plain metadata
-
-
-def watermark_of(path: Path, found: Probe, thorough: bool = False) -> Marked:
-    """Look for a watermark in the first `SAMPLE` frames, or in as many that are spread over the clip."""
-    limit = limit_of(found.height, found.width, found.frames or round(found.seconds * found.fps))
-    spread = thorough and found.seconds * found.fps > SAMPLE
-    try:
-        with reading(path, max_frames=SAMPLE, fps=SAMPLE / found.seconds if spread else None) as (_, frames):
-            mark = detect(frames, _keys())
-    except MediaError as error:
-        return Marked(None, limit=str(error))
-    if mark is None:
-        return Marked(None, limit=limit)
-    return Marked(mark.payload, mark.chance, mark.key > 0, limit)
-
-
-def _keys() -> list[bytes]:
-    return list(dict.fromkeys([PUBLIC_KEY, watermark_key()]))
+# The plain metadata
 
 
 def _claimed(tags: dict[str, str]) -> dict[str, Any]:
