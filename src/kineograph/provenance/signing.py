@@ -10,6 +10,7 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -158,7 +159,7 @@ def _actions(claim: Claim, sources: Sequence[Source]) -> list[dict[str, Any]]:
     agent = {"name": claim.generator}
     parents = [_label(number) for number, source in enumerate(sources) if source.parent]
     parts = [_label(number) for number, source in enumerate(sources) if not source.parent]
-    made = {"digitalSourceType": claim.digital_source_type, "softwareAgent": agent}
+    made = {"digitalSourceType": claim.digital_source_type, "softwareAgent": agent, "when": _now()}
     if parents:
         first = [{"action": "c2pa.opened", "parameters": {"ingredientIds": parents}}]
         first.append({"action": "c2pa.edited", **made, "digitalSourceType": COMPOSITE})
@@ -167,6 +168,11 @@ def _actions(claim: Claim, sources: Sequence[Source]) -> list[dict[str, Any]]:
     placed = [{"action": "c2pa.placed", "parameters": {"ingredientIds": [part]}} for part in parts]
     marked = [{"action": "c2pa.watermarked", "softwareAgent": agent}] if _has_ours(claim) else []
     return [*first, *placed, *marked]
+
+
+def _now() -> str:
+    """By this machine's clock, which nobody vouches for."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _has_ours(claim: Claim) -> bool:

@@ -66,7 +66,8 @@ def _deed(action: Mapping[str, Any]) -> str:
     how = f", {SOURCES.get(source, source)}" if source else ""
     agent = action.get("softwareAgent")
     by = printable(agent.get("name") if isinstance(agent, Mapping) else agent)
-    return f"{words}{how}{f', by {by}' if by else ''}."
+    when = printable(action.get("when"))
+    return f"{words}{how}{f', by {by}' if by else ''}{f', at {when}' if when else ''}."
 
 
 def _model(manifest: Mapping[str, Any]) -> Iterator[str]:
