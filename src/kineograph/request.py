@@ -57,7 +57,10 @@ def _told(value: object) -> str:
     """A value as a message shows it: short, and harmless to a terminal."""
     if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write some out
         return "one so large"
-    return repr(value)[:MOST_TOLD]
+    if isinstance(value, str) and len(value) > MOST_TOLD:
+        return repr(value[:MOST_TOLD] + "…")
+    text = repr(value)
+    return text if len(text) <= 2 * MOST_TOLD else text[:MOST_TOLD] + "…"
 
 
 def _check_prompt(prompt: object) -> None:
@@ -210,11 +213,11 @@ class Request:
 
     def _check_controls(self) -> None:
         given = (self.tracks, self.boxes, (self.camera, self.actions))
-        texts = [text for some in given if isinstance(some, tuple) for text in some if isinstance(text, str)]
+        texts = [text for some in given if isinstance(some, tuple) for text in some if text is not None]
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise RequestError(f"Paths, boxes and actions must be texts, not {_told(wrong[0])}.")
         if any(len(word) > LONGEST_WORD for text in texts for word in text.split()):  # hours to see no number
-            raise RequestError(
-                "A path, box or action has a word that is too long; put spaces between points."
-            )
+            raise RequestError("A path, box or action has too long a word; put spaces between points.")
         controls.check(self.tracks, self.boxes, self.camera, self.actions)
 
     def _check_words(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
@@ -22,6 +23,12 @@ from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import SOLVERS
 
 CONFIG = "config.json"
+MOST_PIXELS = 1 << 28  # of a window: 256 frames of 1024 x 1024
+MOST_STEPS, MOST_FPS = 1000, 240
+# What a config may ask for while its networks are built and filled, in numbers: so many for each byte of the
+# weights, as each is read, checked and converted, and some for tables. An operation counts as some, too, so
+# that layers without end are refused in seconds.
+PER_BYTE, AT_LEAST, PER_OPERATION = 4, 1 << 26, 1 << 12
 
 
 def save(folder: Path, spec: Spec, networks: Mapping[str, Any], modules: Mapping[str, nn.Module]) -> None:
@@ -60,19 +67,61 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values["abilities"] = frozenset(values["abilities"])
         values["vocabulary"] = tuple(values["vocabulary"])
         spec = Spec(**values, weights_hash=weights_hash(folder))
-        for sampling in filter(None, (spec.sampling, spec.thorough)):
-            _check(sampling)
+        _check(spec)
         return spec, networks
-    except (OSError, ValueError, KeyError, TypeError, RequestError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, RequestError) as error:
         raise ModelError(
             f"The config of '{folder.name}' is damaged or incomplete: get the model again."
         ) from error
 
 
-def _check(sampling: Sampling) -> None:
-    """Raises ValueError for settings with which nothing can be sampled."""
-    if sampling.solver not in SOLVERS or sampling.steps < 1 or not math.isfinite(sampling.guidance):
-        raise ValueError(f"no clip can be sampled with {sampling}")
+def _check(spec: Spec) -> None:
+    """Raises ValueError for what no model can be, or what no clip can be sampled with."""
+    sizes = (spec.width, spec.height, spec.window)
+    if not all(type(size) is int and size > 0 for size in sizes) or math.prod(sizes) > MOST_PIXELS:
+        raise ValueError(f"no window has the sizes {sizes}")
+    if type(spec.fps) not in (int, float) or not 0 < spec.fps <= MOST_FPS:
+        raise ValueError(f"no clip has {spec.fps} frames per second")
+    if not all(isinstance(word, str) for word in (spec.name, spec.family, *spec.abilities, *spec.vocabulary)):
+        raise ValueError("names and words are texts")
+    for sampling in filter(None, (spec.sampling, spec.thorough)):
+        told = (sampling.guidance, *sampling.interval)
+        steps = 1 <= sampling.steps <= MOST_STEPS
+        if sampling.solver not in SOLVERS or not steps or not all(map(math.isfinite, told)):
+            raise ValueError(f"no clip can be sampled with {sampling}")
+
+
+class Budget(TorchFunctionMode):
+    """While it lasts, no more numbers are made than a model needs whose weights are in `folders`.
+
+    A config of a few bytes could else take all memory. Raises ValueError, before a tensor is made.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__()
+        sizes = [path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")]
+        self.left = AT_LEAST + PER_BYTE * sum(sizes)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self.left -= PER_OPERATION + _numbers(args)
+        if self.left < 0:
+            raise ValueError("the config asks for more than its weights hold")
+        return func(*args, **(kwargs or {}))
+
+
+def _numbers(args: Sequence[Any]) -> int:
+    """About how many numbers an operation makes: of a shape that it is given as a whole or side by side, up
+    to an end, as of a range, or of several tensors together."""
+    sides = [arg for arg in args if isinstance(arg, int)]
+    shapes = [arg for arg in args if isinstance(arg, list | tuple) and all(type(side) is int for side in arg)]
+    tensors = [arg.shape for arg in args if isinstance(arg, Tensor)]
+    try:
+        together = torch.broadcast_shapes(*tensors) if len(tensors) > 1 else ()
+    except RuntimeError:  # they don't go number by number
+        together = ()
+    return max(1, *map(abs, sides), *map(math.prod, [sides, together, *shapes]))
 
 
 def load_modules(folder: Path, modules: Mapping[str, nn.Module]) -> None:
