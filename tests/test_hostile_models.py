@@ -4,6 +4,7 @@ import json
 import random
 import resource
 import shutil
+import unicodedata
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def use(folder: Path) -> None:
     """Describe it, load it and make a frame."""
     about = catalog.describe(str(folder))
     shown = (about.name, about.family, *about.abilities, *about.vocabulary, *about.card.split())
-    assert all(word.isprintable() for word in shown)
+    assert not any(unicodedata.category(letter) in ("Cc", "Cf") for word in shown for letter in word)
     request = Request("a red ball", model=str(folder), frames=1, steps=1)
     for _ in generate(request, catalog.load(str(folder))):
         pass

@@ -117,7 +117,9 @@ def spoken(capsys: pytest.CaptureFixture[str], here: Path, text: str) -> Outcome
             assert code == 2
             assert out == ""
             check_sentence(err.removeprefix("error: ").rstrip("\n"), [text])
-        made = {name for line in out.splitlines() for name in made_of(json.loads(line))}
+        made = {
+            name for line in out.splitlines() if line.startswith("{") for name in made_of(json.loads(line))
+        }
         assert names(here.parent) - there == {f"here/{name}" for name in made}
         for name in made:
             (here / name).unlink()

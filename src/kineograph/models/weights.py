@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from kineograph.config import from_dict
-from kineograph.errors import ModelError, RequestError
+from kineograph.errors import ModelError, OutputError, RequestError
 from kineograph.fingerprint import weights_hash
+from kineograph.media.atomic import explaining, replacing
 from kineograph.models.family import Spec
 from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import SOLVERS
@@ -25,6 +26,7 @@ from kineograph.sampling.solvers import SOLVERS
 CONFIG = "config.json"
 MOST_PIXELS = 1 << 28  # of a window: 256 frames of 1024 x 1024
 MOST_STEPS, MOST_FPS = 1000, 240
+MOST_SETTINGS, DEEPEST = 64, 8  # side by side, and within one another
 # What a config may ask for while its networks are built and filled, in numbers: so many for each byte of the
 # weights, as each is read, checked and converted, and some for tables. An operation counts as some, too, so
 # that layers without end are refused in seconds.
@@ -32,18 +34,27 @@ PER_BYTE, AT_LEAST, PER_OPERATION = 4, 1 << 26, 1 << 12
 
 
 def save(folder: Path, spec: Spec, networks: Mapping[str, Any], modules: Mapping[str, nn.Module]) -> None:
-    """Write the description, the networks' own settings, a safetensors file a module; the config last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the description, the networks' own settings, a safetensors file a module; the config last.
+
+    Raises:
+        OutputError: a file can't be written.
+    """
+    with explaining(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for name, module in modules.items():
-        tensors = {k: stored(v) for k, v in module.state_dict().items()}
-        aside = folder / f".{name}.part"
-        save_file(tensors, aside)
-        aside.rename(folder / f"{name}.safetensors")
+        _save_tensors(folder / f"{name}.safetensors", {k: stored(v) for k, v in module.state_dict().items()})
     described = asdict(spec) | {"abilities": sorted(spec.abilities)}
     described.pop("weights_hash")
-    aside = folder / f".{CONFIG}.part"
-    aside.write_text(json.dumps(described | {"networks": networks}, indent=1))
-    aside.rename(folder / CONFIG)
+    with replacing(folder / CONFIG) as part, explaining(folder / CONFIG):
+        part.write_text(json.dumps(described | {"networks": networks}, indent=1))
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    with replacing(path) as part:
+        try:
+            save_file(tensors, part)
+        except SafetensorError as error:  # which hides what the system said
+            raise OutputError(f"{path.name!r} can't be written: see that the disk is not full.") from error
 
 
 def stored(value: Tensor) -> Tensor:
@@ -68,6 +79,7 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values["vocabulary"] = tuple(values["vocabulary"])
         spec = Spec(**values, weights_hash=weights_hash(folder))
         _check(spec)
+        _check_settings(networks)
         return spec, networks
     except (OSError, ValueError, KeyError, TypeError, RecursionError, RequestError) as error:
         raise ModelError(
@@ -89,6 +101,15 @@ def _check(spec: Spec) -> None:
         steps = 1 <= sampling.steps <= MOST_STEPS
         if sampling.solver not in SOLVERS or not steps or not all(map(math.isfinite, told)):
             raise ValueError(f"no clip can be sampled with {sampling}")
+
+
+def _check_settings(value: object, within: int = 0) -> None:
+    """Raises ValueError for settings that no network has: lists without end, for one."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if len(inner) > MOST_SETTINGS or within > DEEPEST:
+        raise ValueError("the networks have too many settings")
+    for one in inner:
+        _check_settings(one, within + 1)
 
 
 class Budget(TorchFunctionMode):
