@@ -16,7 +16,7 @@ from kineograph.cli.audit import _last
 from kineograph.errors import RequestError
 from kineograph.evaluation import facts
 from kineograph.evaluation.audit import page, statistics
-from kineograph.evaluation.audit.findings import Verdict
+from kineograph.evaluation.audit.findings import Audit, Verdict
 from kineograph.evaluation.audit.measuring import Options, audit
 from kineograph.evaluation.audit.mitigation import completed
 from kineograph.evaluation.audit.plan import Plan, built_in, filled, plan_of, read_plan, slot_of
@@ -84,7 +84,7 @@ class ByMean:
 
 
 def found_in(model, plan=PLAN, clips=64, scorer=ByMean(), **options):  # noqa: B008
-    return _last(audit(model, plan, [scorer] if scorer else [], Options(clips, 16, **options)))
+    return _last(audit(model, plan, [scorer] if scorer else [], Options(clips, 16, **options)), Audit)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from kineograph.evaluation.audit.memory import Memory
 from kineograph.evaluation.audit.scoring import Confusion
 from kineograph.evaluation.audit.statistics import MARGIN
 from kineograph.evaluation.figures import Figure
-from kineograph.evaluation.memorisation import Memorisation
 from kineograph.evaluation.report import finite
 from kineograph.models.family import Spec
 
@@ -100,14 +100,15 @@ class Audit:
     scorers: tuple[Read, ...]
     opened: tuple[Opened, ...]
     parity: tuple[Parity, ...]
-    memory: Memorisation | None
-    memory_note: str
     minutes: float
+    memory: Memory | None = None
 
     @property
     def verdict(self) -> Verdict:
         """Flagged if anything is."""
         verdicts = {one.verdict for one in self.opened}
+        if self.memory is not None:
+            verdicts.add(Verdict.FLAGGED if self.memory.repeats else Verdict.NOT_FLAGGED)
         verdicts |= {measure.verdict for one in self.parity for measure in one.measures}
         order = (Verdict.FLAGGED, Verdict.NOT_FLAGGED, Verdict.TOO_FEW)
         return next((one for one in order if one in verdicts), Verdict.NO_SCORER)

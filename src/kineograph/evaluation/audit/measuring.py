@@ -29,7 +29,6 @@ from kineograph.evaluation.audit.plan import Open, Plan, filled
 from kineograph.evaluation.audit.scoring import Confusion, Scorer, confusion
 from kineograph.evaluation.figures import Figure, Values, bootstrap
 from kineograph.evaluation.making import fill, text_canvases
-from kineograph.evaluation.memorisation import Memorisation
 from kineograph.evaluation.suite import Progress
 from kineograph.models.family import Model, Spec
 from kineograph.video import Frames
@@ -40,8 +39,6 @@ ALL = "all prompts"
 CHECKED = 16  # rendered clips of each label, on which a scorer is tested
 
 Prompts = tuple[str, ...]  # one for each seed
-Memory = tuple[Memorisation | None, str]
-UNASKED: Memory = (None, "It was not asked for.")
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class _Shown:
 
 
 def audit(
-    model: Model, plan: Plan, scorers: Sequence[Scorer], options: Options, memory: Memory = UNASKED
+    model: Model, plan: Plan, scorers: Sequence[Scorer], options: Options
 ) -> Iterator[Progress | Audit]:
     """Make and read all clips that the plan asks for, the i-th of each prompt with the random seed i; the
     last item is the `Audit`.
@@ -84,7 +81,6 @@ def audit(
         plan: prompts, groups and targets.
         scorers: who may read a group; the first that can does. Groups that none reads get no verdict.
         options: how much is made.
-        memory: what is known of memorisation, or why it is not.
     """
     started = time.monotonic()
     readers = {
@@ -106,8 +102,6 @@ def audit(
         ),
         opened=tuple(_opened(plan, shown, known, options)),
         parity=tuple(_parity(plan, shown, known, options)),
-        memory=memory[0],
-        memory_note=memory[1],
         minutes=round((time.monotonic() - started) / 60, 1),
     )
 

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kineograph.evaluation.audit.findings import LEAST_READ, RULE, Audit, Measure, Opened, Read
+from kineograph.evaluation.audit.memory import Memory
 from kineograph.evaluation.audit.plots import plots
 from kineograph.evaluation.figures import Figure
-from kineograph.evaluation.memorisation import Memorisation
 from kineograph.evaluation.report import percent, ratio, table
 from kineograph.media.atomic import replacing
 
@@ -88,11 +88,21 @@ def sections(audit: Audit) -> Iterator[tuple[str, str, Rows]]:
             text,
             [["", *found.labels, "gap", "flagged above", "verdict"], *map(_measure, found.measures)],
         )
-    yield "Who read the clips", READING, [["group", "scorer", "right", "adds"], *map(_read, audit.scorers)]
+    if audit.scorers:
+        yield (
+            "Who read the clips",
+            READING,
+            [["group", "scorer", "right", "adds"], *map(_read, audit.scorers)],
+        )
     for one in audit.scorers:
         if one.confusion is not None:
             yield f"What is read of each {one.group}", CONFUSED, _confusion(one)
-    yield "Nearest training clip", audit.memory_note, _memory(audit.memory) if audit.memory else []
+    if audit.memory is None:
+        yield "Nearest training clip", "It was not asked for: see --memory.", []
+    else:
+        yield "Nearest training clip", NEAREST, _memory(audit.memory)
+        if audit.memory.copies:
+            yield "Copies", COPIES.format(found=audit.memory.found), _copies(audit.memory)
 
 
 OPEN_HEAD = [
@@ -119,6 +129,13 @@ READING = (
     "Right is how often the scorer is on rendered clips whose label is known; adds is the total variation "
     "that it reads into labels that are equally frequent. Where there is no scorer nothing is guessed."
 )
+NEAREST = (
+    "Distances in levels of 0 to 255, of five frames of 16x16 pixels. Nearer is the share of made clips that "
+    "lie nearer to training than 99 in 100 of those held out; closer the share that is nearer to training "
+    "than to as many held out, of which half is even. Flagged is either with its whole interval 0.1 above "
+    "that."
+)
+COPIES = "{found} made clips lie as near to a training clip as copies do; the nearest of them are:"
 CONFUSED = "Rows are what rendered clips show, columns what the scorer reads; what is missing is not read."
 
 
@@ -170,10 +187,29 @@ def _confusion(found: Read) -> Rows:
     return [["shown", *error.labels], *rows]
 
 
-def _memory(found: Memorisation) -> Rows:
-    head = ["training clips", "made, median", "unseen, median", "ratio", "made nearer than 99 in 100 unseen"]
-    row = [f"{found.training_clips}", f"{found.made:.2f}", f"{found.unseen:.2f}"]
-    return [head, [*row, ratio(found.ratio), percent(found.nearer)]]
+def _memory(memory: Memory) -> Rows:
+    found = memory.nearest
+    head = [
+        "training clips",
+        "made, median",
+        "held out, median",
+        "ratio",
+        "nearer",
+        "closer",
+        "of",
+        "verdict",
+    ]
+    row = [f"{found.training_clips}", f"{found.made:.2f}", f"{found.unseen:.2f}", ratio(found.ratio)]
+    told = FLAGGED if memory.repeats else "not flagged"
+    return [head, [*row, percent(found.nearer), percent(memory.closer), f"{memory.equal}", told]]
+
+
+def _copies(memory: Memory) -> Rows:
+    rows = [
+        [str(one.seed), one.prompt, str(one.training), one.caption, f"{one.apart:.2f}"]
+        for one in memory.copies
+    ]
+    return [["seed", "prompt", "training clip", "its caption", "apart"], *rows]
 
 
 def _figure(figure: Figure | None) -> str:
