@@ -17,6 +17,7 @@ from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import facts
 from kineograph.models.diffusion import load_networks
 from kineograph.models.tokenizer import TokenizerConfig
+from kineograph.provenance.verify import verify
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training import log
 from kineograph.training.events import Finished, Note, Prepared, Shown, Stepped
@@ -121,6 +122,7 @@ def test_pictures(whole):
     assert {f"{stage}/loss.png" for stage in ("tokenizer", "text", "flow", "decoder")} <= shown
     sheets = ("tokenizer-00000001", "tokenizer-00000006", "flow-00000006", "decoder-00000002")
     assert {f"sheets/{name}.png" for name in sheets} <= shown
+    assert {verify(out / f"sheets/{name}.png").signed.signature for name in sheets} == {"trusted"}
 
 
 def test_interruptions_and_pictures_leave_no_trace_in_numbers(whole, tmp_path):
