@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,25 +108,25 @@ def test_other_things_in_a_request(name: str) -> None:
 
 def spoken(capsys: pytest.CaptureFixture[str], here: Path, text: str) -> Outcome:
     """`kineo generate` of a prompt, with what it says looked at; only what it tells of is written."""
-    there = names(here.parent)
+    there, name = names(here.parent), repr(text[:30])
+    refused: list[str] = []
 
     def generate() -> None:
         code = kineo("generate", text, "--model", "plain", "--steps", 1, "--frames", 1, "--json")
         out, err = capsys.readouterr()
         if code:
-            assert code == 2
-            assert out == ""
-            check_sentence(err.removeprefix("error: ").rstrip("\n"), [text])
-        made = {
-            name for line in out.splitlines() if line.startswith("{") for name in made_of(json.loads(line))
-        }
-        assert names(here.parent) - there == {f"here/{name}" for name in made}
-        for name in made:
-            (here / name).unlink()
+            assert (code, out) == (2, "")
+            refused.append(err.removeprefix("error: ").rstrip("\n").replace(text or " ", "…"))
+            check_sentence(refused[0], [text])
+        lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        made = {made for line in lines for made in made_of(line)}
+        assert names(here.parent) - there == {f"here/{made}" for made in made}
+        for file in made:
+            (here / file).unlink()
 
     with suppress(SystemExit):  # a word that is an option, such as --help
-        return attempt(repr(text[:30]), generate)
-    return Outcome(repr(text[:30]), "", 0.0)
+        return replace(attempt(name, generate), said="".join(refused))
+    return Outcome(name, "", 0.0)
 
 
 def made_of(told: dict[str, Any]) -> list[str]:
