@@ -192,3 +192,13 @@ def test_a_damaged_sheet_is_refused(tmp_path):
     (tmp_path / SHEET).write_text("[]")
     with pytest.raises(DataError, match="damaged"):
         datasheet.read(tmp_path)
+
+
+def test_latents_have_a_sheet_of_their_own(tmp_path):
+    clips = write(tmp_path / "clips", world.clips(4, 1, 9, 32, SMALL), world.FPS)
+    more = write(tmp_path / "latents", world.clips(8, 1, 9, 32, SMALL), world.FPS)
+    assert datasheets.describe_latents(more, clips) is None
+    datasheets.describe_world(clips, "small")
+    sheet = datasheets.describe_latents(more, clips)
+    assert (sheet.clips, sheet.compared, sum(sheet.balance["color"].values())) == (8, 4, 8)
+    assert datasheet.read(tmp_path / "latents") == sheet

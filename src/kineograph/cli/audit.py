@@ -122,7 +122,7 @@ def _world(name: str) -> World | None:
     from kineograph.worlds.world import WORLDS
 
     known = facts.read(catalog.folder_of(name))
-    return known and WORLDS[known.world]
+    return None if known is None else WORLDS[known.world]
 
 
 def _plan(name: str, groups: Path | None, world: World | None, memory: bool) -> Plan:

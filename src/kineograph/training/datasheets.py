@@ -59,6 +59,16 @@ def describe_folder(clips: Shards, folder: Folder) -> Datasheet:
     )
 
 
+def describe_latents(latents: Shards, clips: Shards) -> Datasheet | None:
+    """Write the sheet of latents beside them: of the clips and, where those are a world's, of more that were
+    not kept as pixels, among which no duplicates are looked for. None where the clips have no sheet."""
+    known = datasheet.read(clips.folder)
+    if known is None:
+        return None
+    said = datasheet.balance_of(latents.captions, WORLDS[known.world] if known.world else None)
+    return _kept(latents, replace(known, name=f"{known.name}-latents", clips=len(latents), balance=said))
+
+
 def notes_on(sheet: Datasheet) -> Iterator[str]:
     """What whoever trains should know of their clips."""
     if sheet.unlicensed:

@@ -1,7 +1,7 @@
 """A recipe from clips to a model in a folder, stage by stage; a stage that is done is not done again.
 
 OUT/recipe.json  .lock   what it is a run of; held while one is at work
-OUT/clips  latents       shards; beside the clips their data sheet
+OUT/clips  latents       shards; beside each its data sheet
 OUT/STAGE                checkpoints, the log, the loss as a curve
 OUT/sheets               what the stages make, in pictures
 OUT/model                what `kineograph.load` reads
@@ -167,7 +167,10 @@ class Run(ABC, Generic[RecipeT]):
             fresh = world.clips(more, recipe.seed + 1, recipe.frames, recipe.size, WORLDS[recipe.world])
             parts = latents.encode_parts(tokenizer, chain(latents.clips_of(clips), fresh))
             yield from written("Encoding clips", out, parts, clips.fps, len(clips) + more)
-        return Shards(out)
+        encoded = Shards(out)
+        if datasheet.read(out) is None:
+            datasheets.describe_latents(encoded, clips)
+        return encoded
 
     def _words(self, clips: Shards) -> tuple[str, ...]:
         own = words(FULL) if self.on_world else Vocabulary.of(clips.captions).words

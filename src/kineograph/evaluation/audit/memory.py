@@ -77,7 +77,8 @@ class Known:
 
 def known_of(parts: Clips, spec: Spec) -> Generator[int, None, Known]:
     """Clips of a model's size, or longer ones, as they come; yields how many it has just read."""
-    points, said = [], []
+    points: list[Points] = []
+    said: list[str] = []
     for fields, captions in parts:
         points.append(thumbnails(fields["frames"][:, : spec.window].numpy()))
         said += captions
