@@ -31,8 +31,8 @@ class Strength:
 
 
 # Small pictures are full of low frequencies and have few pixels: their mark is stronger, and in all bands.
-LARGE = Strength(flat=1.4, most=6.0, budget=1.94, bands=(1.0, 0.4, 0.0))
-SMALL = Strength(flat=2.0, most=6.0, budget=2.45, bands=(1.0, 1.0, 1.0))
+LARGE = Strength(flat=1.2, most=6.0, budget=1.94, bands=(1.0, 0.4, 0.0))
+SMALL = Strength(flat=1.7, most=6.0, budget=2.3, bands=(1.0, 1.0, 1.0))
 SIDE = 300  # pixels: frames of fewer than this squared are small
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 
 def limit_of(height: int, width: int, frames: int) -> str | None:
-    """One sentence on what limits the mark of a clip of so many frames of `height` x `width`; None if nothing does."""
-    if height * width < 64 * 64:
-        return "The clip is smaller than 64x64: its watermark is not sure to be found, even in the file as written."
-    if height * width < 128 * 128:
-        return "The clip is smaller than 128x128: its watermark is not sure to survive coding anew, or its first."
-    if height * width < 640 * 360:
-        return "The clip is smaller than 640x360: its watermark is not sure to survive strong compression."
+    """What limits the mark of a clip of so many frames of `height` x `width`, in a sentence; None if nothing
+    does."""
+    pixels = height * width
+    if pixels < 64 * 64:
+        return "The clip is smaller than 64x64: its watermark may be unreadable even in the file as written."
+    if pixels < 128 * 128:
+        return "The clip is smaller than 128x128: its watermark is likely to be lost when it is coded anew."
+    if pixels < 640 * 360:
+        return "The clip is smaller than 640x360: its watermark may be lost when it is strongly compressed."
     if frames < 32:
         return "The clip has fewer than 32 frames: how much its watermark survives was not measured."
     return None
