@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -19,9 +20,9 @@ from plain_model import CONFIG, PlainModel
 import kineograph.models
 from kineograph import catalog
 from kineograph.batch.orders import Order
-from kineograph.cli.output import slug
+from kineograph.cli.output import read_text, say, slug
 from kineograph.cli.table import FIELDS, Plan, Row, Template, read_rows
-from kineograph.errors import KineographError
+from kineograph.errors import KineographError, RequestError
 from kineograph.request import Keyframe, Request, Walk, Waypoint
 
 WORDS = words()
@@ -145,6 +146,21 @@ def test_all_as_prompts_of_the_command(here: Path, capsys: pytest.CaptureFixture
     outcomes = [spoken(capsys, here, text) for text in WORDS]
     with capsys.disabled():
         print(told("prompts", outcomes))
+
+
+def test_what_is_said_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in WORDS:
+        say(text)
+        said = capsys.readouterr().err
+        assert not any(unicodedata.category(letter) == "Cc" for letter in set(said) - {"\n", "\t"})
+        assert not set(said) & set("\u202e\u2066")
+    say("a \U0001f468\u200d\U0001f469 by night")
+    assert capsys.readouterr().err == "a \U0001f468\u200d\U0001f469 by night\n"
+
+
+def test_a_text_that_never_ends_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"^/dev/zero is too large"):
+        read_text(Path("/dev/zero"))
 
 
 # Names of files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -18,10 +19,20 @@ if TYPE_CHECKING:
     from kineograph.models.family import Step
     from kineograph.video import Chunk
 
+LARGEST_TEXT = 1 << 27  # bytes
+
+# Control characters, those that turn the order of what follows, and halves of letters.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def say(line: str) -> None:
     """A line for whoever watches; results go to stdout instead."""
-    print(line, file=sys.stderr, flush=True)
+    print(harmless(line), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """The text with what steers a terminal written out: names of files may come from elsewhere."""
+    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def print_json(value: object) -> None:
@@ -111,7 +122,11 @@ def read_text(path: Path) -> str:
         RequestError: it can't be read as text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_TEXT + 1)
+        if len(data) > LARGEST_TEXT:  # a device may never end
+            raise RequestError(f"{path} is too large: give a text of at most {LARGEST_TEXT} bytes.")
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
     except OSError as error:
         raise RequestError(f"{path} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

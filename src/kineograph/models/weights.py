@@ -139,7 +139,7 @@ def _numbers(args: Sequence[Any]) -> int:
     shapes = [arg for arg in args if isinstance(arg, list | tuple) and all(type(side) is int for side in arg)]
     tensors = [arg.shape for arg in args if isinstance(arg, Tensor)]
     try:
-        together = torch.broadcast_shapes(*tensors) if len(tensors) > 1 else ()
+        together = torch.broadcast_shapes(*tensors) if len(tensors) > 1 else ()  # type: ignore[no-untyped-call]
     except RuntimeError:  # they don't go number by number
         together = ()
     return max(1, *map(abs, sides), *map(math.prod, [sides, together, *shapes]))
