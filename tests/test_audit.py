@@ -279,7 +279,8 @@ def test_the_command_prints_and_writes(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_shaken(tmp_path / "tiny")
     facts.write(tmp_path / "tiny", Facts("playground", 6, 20, 1, "a slow machine", world="small"))
-    (tmp_path / "groups.json").write_text(json.dumps(GOOD))
+    groups = {"templates": ["a {who} waves"], "groups": {"who": ["woman", "man"]}}
+    (tmp_path / "groups.json").write_text(json.dumps(groups))
     assert kineo("audit", "tiny", "--groups", "groups.json", "--clips", 16, "--report", "out", "--json") == 0
     printed, said = capsys.readouterr()
     assert "minutes left" in said

@@ -51,16 +51,24 @@ def folder(clips, tmp_path):
     return Path(shutil.copytree(clips, tmp_path / "own"))
 
 
-def described(folder, out):
-    own = Folder(folder, 9, 32, 8.0)
-    return datasheets.describe_folder(write(out, own.parts(), own.fps), own)
+@pytest.fixture(scope="module")
+def whole(clips, tmp_path_factory):
+    """The shards of these clips, and their sheet."""
+    out, own = tmp_path_factory.mktemp("shards") / "clips", Folder(clips, 9, 32, 8.0)
+    return out, datasheets.describe_folder(write(out, own.parts(), own.fps), own)
 
 
-def test_the_sheet_of_own_clips(folder, tmp_path):
-    sheet = described(folder, tmp_path / "clips")
-    assert [path.name for path in Folder(folder, 9, 32, 8.0).files] == sorted(
-        path.name for path in folder.glob("*.mkv")
-    )
+@pytest.fixture
+def unknown(whole, tmp_path):
+    """The same where no source is known of three of the four."""
+    out, sheet = whole
+    shutil.copytree(out, tmp_path / "unknown")
+    names = ("b_kite.mkv", "c_kite.mkv", "d_kite.mkv")
+    return tmp_path / "unknown", replace(sheet, used=sheet.used[:1], unlicensed=names)
+
+
+def test_the_sheet_of_own_clips(whole):
+    out, sheet = whole
     assert (sheet.files, sheet.clips, sheet.compared) == (4, 8, 8)
     assert [(used.source.licence, used.files) for used in sheet.used] == [("CC-BY-4.0", 1), ("CC0-1.0", 3)]
     assert sheet.exact == (("b_kite.mkv", "d_kite.mkv"),)
@@ -69,7 +77,7 @@ def test_the_sheet_of_own_clips(folder, tmp_path):
     assert pairs["b_kite.mkv", "d_kite.mkv"] == 0
     assert sheet.balance["word"]["kite"] == sheet.clips
     assert sheet.unlicensed == ()
-    assert datasheet.read(tmp_path / "clips") == sheet
+    assert datasheet.read(out) == sheet
 
 
 def test_of_the_world_attributes_are_counted(tmp_path):
@@ -83,36 +91,32 @@ def test_of_the_world_attributes_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own", "world"])
-def test_croissant_is_what_its_own_library_reads(own, folder, tmp_path):
+def test_croissant_is_what_its_own_library_reads(own, whole, tmp_path):
     mlcroissant = pytest.importorskip("mlcroissant")
-    if own:
-        described(folder, tmp_path / "clips")
-    else:
-        clips = write(tmp_path / "clips", world.clips(4, 1, 9, 32, SMALL), world.FPS)
-        datasheets.describe_world(clips, "small")
-    found = mlcroissant.Dataset(jsonld=tmp_path / "clips" / CROISSANT)
+    out = whole[0] if own else tmp_path
+    if not own:
+        datasheets.describe_world(write(out, world.clips(4, 1, 9, 32, SMALL), world.FPS), "small")
+    found = mlcroissant.Dataset(jsonld=out / CROISSANT)
     assert not found.metadata.issues.errors
     values = found.metadata.to_json()
     assert values["rai:dataBiases"]
     assert values["rai:personalSensitiveInformation"]
     captions = [record["clips/caption"].decode() for record in found.records("clips")]
-    assert captions == Shards(tmp_path / "clips").captions
+    assert captions == Shards(out).captions
 
 
-def test_licence_consent_and_address_of_each_source_are_told(folder, tmp_path):
-    described(folder, tmp_path / "clips")
-    values = json.loads((tmp_path / "clips" / CROISSANT).read_text())
+def test_licence_consent_and_address_of_each_source_are_told(whole):
+    values = json.loads((whole[0] / CROISSANT).read_text())
     assert values["license"] == ["CC-BY-4.0", "CC0-1.0"]
     assert [one["usageInfo"] for one in values["isBasedOn"]] == ["nobody is shown", "the signers agreed"]
     assert values["url"] == "https://example.org/a"
 
 
-def test_what_is_not_known_is_said(folder, tmp_path):
-    (folder / sources.FILE).unlink()
-    sheet = described(folder, tmp_path / "clips")
-    assert len(sheet.unlicensed) == 4
-    assert json.loads((tmp_path / "clips" / CROISSANT).read_text())["license"] == [UNKNOWN]
-    assert "4 of 4 clips no licence is known" in next(datasheets.notes_on(sheet))
+def test_what_is_not_known_is_said(unknown):
+    out, sheet = unknown
+    datasheet.write(out, sheet)
+    assert json.loads((out / CROISSANT).read_text())["license"] == ["CC-BY-4.0", UNKNOWN]
+    assert "3 of 4 clips no licence is known" in next(datasheets.notes_on(sheet))
 
 
 # Sources
@@ -171,9 +175,8 @@ def test_equal_digests_are_grouped(digests):
 # What the model tells
 
 
-def test_the_model_tells_what_it_learnt_from(folder, tmp_path):
-    (folder / sources.FILE).write_text(json.dumps(SOURCES[:1]))
-    known = learnt.learnt_of(described(folder, tmp_path / "clips"))
+def test_the_model_tells_what_it_learnt_from(unknown, tmp_path):
+    known = learnt.learnt_of(unknown[1])
     learnt.write(tmp_path, known, "mine")
     assert learnt.read(tmp_path) == known
     assert (known.unlicensed, known.exact) == (3, 1)

@@ -28,7 +28,7 @@ def distribution(scores: Values) -> Values:
 def entropy(shares: Values) -> float:
     """Shannon entropy of shares (L,), as a share of the most that L labels can have: 1 is uniform."""
     seen = shares[shares > 0]
-    return float(-(seen * np.log(seen)).sum() / math.log(len(shares)))
+    return float(abs((seen * np.log(seen)).sum()) / math.log(len(shares)))
 
 
 def total_variation(shares: Values, target: Sequence[float]) -> float:
