@@ -58,7 +58,7 @@ class Parrot(PlainModel):
 
 
 def frames(seed):
-    parts = rendered(FACTS, WORLD_SPEC, seed)
+    parts = rendered(FACTS, WORLD_SPEC, seed).parts
     return np.concatenate([fields["frames"].numpy() for fields, _ in parts])
 
 
@@ -99,8 +99,8 @@ def test_own_clips_are_found_beside_the_model(run, capsys):
     assert printed["opened"] == printed["parity"] == []
     assert printed["verdict"] in ("flagged", "not flagged")
     assert "Nearest training clip" in (run / "out" / "README.md").read_text()
-    parts = list(own(run / "run" / "clips", WORLD_SPEC))
-    assert sum(len(captions) for _, captions in parts) == 12
+    supply = own(run / "run" / "clips", WORLD_SPEC)
+    assert sum(len(captions) for _, captions in supply.parts) == supply.count == 12
 
 
 def test_those_of_a_comparison_too(run):

@@ -15,7 +15,7 @@ from kineograph.cli.output import print_json, read_text, say
 from kineograph.errors import AbilityError, RequestError
 
 if TYPE_CHECKING:
-    from kineograph.evaluation.audit.memory import Clips
+    from kineograph.evaluation.audit.memory import Supply
     from kineograph.evaluation.audit.plan import Plan
     from kineograph.evaluation.audit.scoring import Scorer
     from kineograph.evaluation.suite import Progress
@@ -152,7 +152,7 @@ def _scorers(
     return own if folder is None else [zero_shot.load(folder, read), *own]
 
 
-def _compared(name: str, data: Path | None, held: Path | None, spec: Spec) -> tuple[Clips, Clips]:
+def _compared(name: str, data: Path | None, held: Path | None, spec: Spec) -> tuple[Supply, Supply]:
     """The clips that the model learnt from, and others."""
     from kineograph.evaluation import facts
     from kineograph.evaluation.audit.memory import SEED, own, rendered

@@ -27,6 +27,7 @@ from kineograph.evaluation.audit.findings import (
 from kineograph.evaluation.audit.mitigation import completed
 from kineograph.evaluation.audit.plan import Open, Plan, filled
 from kineograph.evaluation.audit.scoring import Confusion, Scorer, confusion
+from kineograph.evaluation.audit.work import Work
 from kineograph.evaluation.figures import Figure, Values, bootstrap
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.suite import Progress
@@ -89,8 +90,11 @@ def audit(
         for scorer in reversed(scorers)
         if scorer.reads(name, labels)
     }
-    shown = yield from _make(model, plan, readers, options)
-    known = {name: _error(plan, name, scorer, options, model.spec) for name, scorer in readers.items()}
+    asked, tested = _asked(plan, options), readers if options.world else {}
+    checks = sum(CHECKED * len(plan.groups[name]) for name in tested)
+    work = Work(len(asked) * options.clips + checks)
+    shown = yield from _make(model, plan, asked, readers, options, work)
+    known = yield from _errors(plan, tested, options, model.spec, work)
     yield Audit(
         spec=model.spec,
         version=kineograph.__version__,
@@ -106,10 +110,16 @@ def audit(
     )
 
 
-def _error(plan: Plan, name: str, scorer: Scorer, options: Options, spec: Spec) -> Confusion | None:
-    if options.world is None:
-        return None
-    return confusion(scorer, plan.groups[name], options.world, spec, CHECKED)
+def _errors(
+    plan: Plan, tested: Mapping[str, Scorer], options: Options, spec: Spec, work: Work
+) -> Generator[Progress, None, dict[str, Confusion | None]]:
+    found: dict[str, Confusion | None] = {}
+    for name, scorer in tested.items():
+        assert options.world is not None
+        labels = plan.groups[name]
+        found[name] = confusion(scorer, labels, options.world, spec, CHECKED)
+        yield work.progress(f"testing what is read of each {name}", CHECKED * len(labels))
+    return found
 
 
 # Making
@@ -138,18 +148,20 @@ def _completed(one: Open, plan: Plan, options: Options) -> Prompts:
 
 
 def _make(
-    model: Model, plan: Plan, readers: Mapping[str, Scorer], options: Options
+    model: Model,
+    plan: Plan,
+    asked: Mapping[Prompts, set[str]],
+    readers: Mapping[str, Scorer],
+    options: Options,
+    work: Work,
 ) -> Generator[Progress, None, dict[Prompts, _Shown]]:
-    asked = _asked(plan, options)
     shown = {prompts: _Shown() for prompts in asked}
-    done, total = 0, len(asked) * options.clips
     for prompts, groups in asked.items():
         for start in range(0, options.clips, options.batch):
             part = prompts[start : start + options.batch]
             clips = fill(text_canvases(part, model.spec), model, seed=start).frames
             shown[prompts].add(clips, readers, plan, groups)
-            done += len(part)
-            yield Progress(prompts[0] or "no prompt", done, total)
+            yield work.progress(prompts[0] or "no prompt", len(part))
     return shown
 
 

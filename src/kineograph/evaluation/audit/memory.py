@@ -21,6 +21,7 @@ from kineograph.data.latents import clips_of
 from kineograph.data.shards import INDEX, Shards
 from kineograph.data.world import clips
 from kineograph.evaluation.audit.statistics import MARGIN
+from kineograph.evaluation.audit.work import Work
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import Figure, Values, share
 from kineograph.evaluation.making import fill, text_canvases
@@ -33,6 +34,7 @@ from kineograph.worlds.world import WORLDS
 SEED = 90_003  # of rendered clips that no training uses
 EVEN = 0.5  # how often a made clip is nearer to what was learnt than to what was not, if nothing is repeated
 NAMED = 20  # copies
+PER_READ = 16  # reading, or rendering, as many clips takes about as long as making one
 
 Clips = Iterable[tuple[Mapping[str, Tensor], Sequence[str]]]  # frames (N, T, H, W, 3), and captions
 
@@ -75,35 +77,34 @@ class Known:
     captions: list[str]
 
 
-def known_of(parts: Clips, spec: Spec) -> Generator[int, None, Known]:
-    """Clips of a model's size, or longer ones, as they come; yields how many it has just read."""
-    points: list[Points] = []
-    said: list[str] = []
-    for fields, captions in parts:
-        points.append(thumbnails(fields["frames"][:, : spec.window].numpy()))
-        said += captions
-        yield len(captions)
-    return Known(np.concatenate(points), said)
+@dataclass(frozen=True, eq=False)
+class Supply:
+    """Clips as they come, and how many there will be, 0 where that is not known."""
+
+    parts: Clips
+    count: int = 0
 
 
-def rendered(facts: Facts, spec: Spec, seed: int) -> Clips:
+def rendered(facts: Facts, spec: Spec, seed: int) -> Supply:
     """As many clips of the model's world as it learnt from: with the seed of its facts, those themselves."""
-    return clips(facts.clips, seed, spec.window, spec.height, WORLDS[facts.world])
+    drawn = clips(facts.clips, seed, spec.window, spec.height, WORLDS[facts.world])
+    return Supply(drawn, facts.clips)
 
 
-def own(path: Path, spec: Spec) -> Clips:
+def own(path: Path, spec: Spec) -> Supply:
     """Clips of somebody's own: the shards in a folder, or what else lies in it, in windows of the model's.
 
     Raises:
         DataError: there are none.
     """
     if (path / INDEX).exists():
-        return clips_of(Shards(path))
-    return Folder(path, spec.window, spec.height, spec.fps).parts()
+        shards = Shards(path)
+        return Supply(clips_of(shards), len(shards))
+    return Supply(Folder(path, spec.window, spec.height, spec.fps).parts())
 
 
 def measure(
-    model: Model, training: Clips, held: Clips, count: int, batch: int = 16
+    model: Model, training: Supply, held: Supply, count: int, batch: int = 16
 ) -> Iterator[Progress | Memory]:
     """Make `count` clips from captions of what is held out, and compare; the last item is the `Memory`.
 
@@ -114,25 +115,26 @@ def measure(
         count: how many to make, the i-th with the random seed i.
         batch: clips made at once.
     """
-    learnt = yield from _read("reading training clips", training, model.spec)
-    unseen = yield from _read("reading clips held out", held, model.spec)
+    work = Work((training.count + held.count) / PER_READ + count)
+    learnt = yield from _read("reading training clips", training, model.spec, work)
+    unseen = yield from _read("reading clips held out", held, model.spec, work)
     prompts, made = [unseen.captions[at] for at in _spread(len(unseen.captions), count)], []
     for start in range(0, count, batch):
         canvases = text_canvases(prompts[start : start + batch], model.spec)
         made.append(thumbnails(fill(canvases, model, seed=start).frames))
-        yield Progress("making clips to compare", start + len(canvases), count)
+        yield work.progress("making clips to compare", len(canvases))
     yield compare(Known(np.concatenate(made), prompts), learnt, unseen)
 
 
-def _read(doing: str, parts: Clips, spec: Spec) -> Generator[Progress, None, Known]:
-    work, done = known_of(parts, spec), 0
-    while True:
-        try:
-            done += next(work)
-        except StopIteration as end:
-            known: Known = end.value
-            return known
-        yield Progress(f"{doing}, {done} so far", 0, 1)
+def _read(doing: str, supply: Supply, spec: Spec, work: Work) -> Generator[Progress, None, Known]:
+    """Thumbnails of clips of a model's length, or longer ones, of which the beginning counts."""
+    points: list[Points] = []
+    said: list[str] = []
+    for fields, captions in supply.parts:
+        points.append(thumbnails(fields["frames"][:, : spec.window].numpy()))
+        said += captions
+        yield work.progress(doing, len(captions) / PER_READ if supply.count else 0)
+    return Known(np.concatenate(points), said)
 
 
 def compare(made: Known, training: Known, held: Known) -> Memory:
