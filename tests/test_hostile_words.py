@@ -15,10 +15,8 @@ import pytest
 from command import kineo
 from hostile.watch import Outcome, attempt, check_sentence, names, told
 from hostile.words import LEAST, SEED, words
-from plain_model import CONFIG, PlainModel
+from plain_model import only_plain
 
-import kineograph.models
-from kineograph import catalog
 from kineograph.batch.orders import Order
 from kineograph.cli.output import read_text, say, slug
 from kineograph.cli.table import FIELDS, Plan, Row, Template, read_rows
@@ -26,20 +24,14 @@ from kineograph.errors import KineographError, RequestError
 from kineograph.request import Keyframe, Request, Walk, Waypoint
 
 WORDS = words()
+SOME = random.Random(SEED).sample(WORDS, 150)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with a plain model in a place of its own."""
-    shipped = tmp_path / "models"
-    (shipped / "plain").mkdir(parents=True)
-    (shipped / "plain" / "config.json").write_text(json.dumps(CONFIG))
-    monkeypatch.setattr(catalog, "SHIPPED", shipped)
-    monkeypatch.setattr(kineograph.models, "MODELS", {"plain": PlainModel})
     monkeypatch.delenv("KINEO_POLICY", raising=False)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
+    return only_plain(tmp_path, monkeypatch)
 
 
 def test_there_are_enough() -> None:
@@ -137,7 +129,7 @@ def made_of(told: dict[str, Any]) -> list[str]:
 
 
 def test_a_sample_as_prompts_of_the_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for text in random.Random(SEED).sample(WORDS, 25):
+    for text in SOME[:12]:
         spoken(capsys, here, text)
 
 
@@ -149,7 +141,7 @@ def test_all_as_prompts_of_the_command(here: Path, capsys: pytest.CaptureFixture
 
 
 def test_what_is_said_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    for text in WORDS:
+    for text in SOME:
         say(text)
         said = capsys.readouterr().err
         assert not any(unicodedata.category(letter) == "Cc" for letter in set(said) - {"\n", "\t"})
@@ -199,7 +191,7 @@ COLUMNS = [column for column in FIELDS if column not in ("image", "size", "then"
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_in_a_cell(column: str, here: Path) -> None:
-    for text in WORDS:
+    for text in SOME:
         typed = [text, str(here / text)]
         attempt(f"{column} {text[:20]!r}", partial(plan_and_check, here, {column: text}, typed))
     assert names(here) == set()
@@ -210,7 +202,7 @@ def plan_and_check(folder: Path, values: dict[str, object], typed: list[str]) ->
 
 
 def test_in_a_template(here: Path) -> None:
-    for text in WORDS:
+    for text in SOME:
         attempt(f"template {text[:20]!r}", partial(planned, here, {}, text), [text])
         attempt(f"filled {text[:20]!r}", partial(planned, here, {"prompt": "", "a": text}, "b {a}"), [text])
 
@@ -218,7 +210,7 @@ def test_in_a_template(here: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_as_a_table(suffix: str, here: Path) -> None:
     path, head = here / f"a.{suffix}", {"csv": b"prompt\n", "jsonl": b""}[suffix]
-    for text in random.Random(SEED).sample(WORDS, 200):
+    for text in SOME:
         path.write_bytes(head + text.encode("utf-8", "surrogatepass"))
         attempt(f"table {text[:20]!r}", partial(read_rows, path), [str(path)])
 
@@ -231,6 +223,14 @@ def test_a_batch_stays_in_its_folder(here: Path, capsys: pytest.CaptureFixture[s
     with suppress(KineographError):
         kineo("batch", "jobs.jsonl", "-o", "clips", "--model", "plain", "--steps", 1)
     capsys.readouterr()
-    assert {path.name for path in here.parent.iterdir()} == {"models", "here"}
+    assert {path.name for path in here.parent.iterdir()} == {"weights", "here"}
     assert {path.name for path in here.iterdir()} == {"jobs.jsonl", "clips"}
     assert all(path.is_file() for path in (here / "clips").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", COLUMNS)
+def test_all_in_a_cell(column: str, here: Path) -> None:
+    for text in WORDS:
+        plan_one = partial(plan_and_check, here, {column: text}, [text, str(here / text)])
+        attempt(f"{column} {text[:20]!r}", plan_one)
