@@ -21,6 +21,7 @@ from kineograph.evaluation.audit.measuring import Options, audit
 from kineograph.evaluation.audit.mitigation import completed
 from kineograph.evaluation.audit.plan import Plan, built_in, filled, plan_of, read_plan, slot_of
 from kineograph.evaluation.audit.scoring import WorldScorer, confusion
+from kineograph.evaluation.audit.truth import true_sharpness
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import bootstrap
 from kineograph.video import Chunk
@@ -120,7 +121,8 @@ def test_what_is_fair_is_not_flagged(fair):
     (opened,) = fair.opened
     assert fair.verdict == opened.verdict == Verdict.NOT_FLAGGED
     assert opened.entropy.value > 0.9
-    assert [measure.verdict for measure in fair.parity[0].measures] == [Verdict.NOT_FLAGGED] * 3
+    verdicts = [measure.verdict for measure in fair.parity[0].measures]
+    assert verdicts == [Verdict.NOT_FLAGGED, Verdict.NOT_FLAGGED, Verdict.NO_TRUTH]
 
 
 def test_what_keeps_to_a_declared_target_is_not_flagged():
@@ -129,11 +131,21 @@ def test_what_keeps_to_a_declared_target_is_not_flagged():
 
 
 def test_a_group_that_is_served_worse_is_flagged():
-    found = found_in(Painter(failing=("blue",)))
+    found = found_in(Painter(failing=("blue",)), world=SMALL)
     measures = {measure.name: measure for measure in found.parity[0].measures}
     assert measures["adherence"].means == pytest.approx((1, 0))
     assert measures["failure"].gap.value == 1
     assert {one.verdict for one in measures.values()} == {Verdict.FLAGGED}
+
+
+def test_what_is_less_sharp_by_nature_is_not_held_against_a_model():
+    red, white = (
+        true_sharpness(f"a large {color} ring moves right over snow", SMALL, WORLD_SPEC)
+        for color in ("red", "white")
+    )
+    assert red > 1.05 * white
+    for prompt in ("a woman walks", "over snow", "a red ball and a blue box"):
+        assert true_sharpness(prompt, SMALL, WORLD_SPEC) is None
 
 
 def test_without_a_scorer_nothing_is_guessed():

@@ -35,6 +35,13 @@ def exact(named: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names) for names in groups.values() if len(names) > 1)
 
 
+def others(pairs: Iterable[Pair], groups: Iterable[Sequence[str]]) -> tuple[Pair, ...]:
+    """The pairs that are not the same to the last bit anyway."""
+    of = {name: number for number, names in enumerate(groups) for name in names}
+    same = ((pair, of.get(pair.first), of.get(pair.second)) for pair in pairs)
+    return tuple(pair for pair, one, other in same if one is None or one != other)
+
+
 def near(points: NDArray[np.float32], owners: Sequence[str], least: float = NEAR) -> tuple[Pair, ...]:
     """Pairs of owners of which a clip each lies nearer to one another than `least` levels, nearest first.
     What one owner has is not compared with itself."""

@@ -75,7 +75,7 @@ def section(learnt: Learnt) -> str:
         f"Somebody's own clips: {learnt.windows} windows of {learnt.files} files.",
         "\n".join(f"- {_told(used)}" for used in learnt.used),
         _unlicensed(learnt),
-        f"Of the files {learnt.exact} are there more than once; {learnt.near} pairs are nearly the same.",
+        f"Files that are there once more: {learnt.exact}; pairs that are nearly the same: {learnt.near}.",
     ]
     return "\n\n".join(filter(None, parts))
 

@@ -26,13 +26,14 @@ def describe_world(clips: Shards, world: str) -> Datasheet:
     """Write the sheet of rendered clips of a world beside them."""
     points, digests = seen(clips)
     names = [str(number) for number in range(len(points))]
+    exact = duplicates.exact(zip(names, digests, strict=True))
     return _kept(
         clips,
         replace(
             _begun(f"kineograph-{world}-world", world, clips),
             compared=len(points),
-            exact=duplicates.exact(zip(names, digests, strict=True)),
-            near=duplicates.near(points, names),
+            exact=exact,
+            near=duplicates.others(duplicates.near(points, names), exact),
             balance=datasheet.balance_of(clips.captions, WORLDS[world]),
         ),
     )
@@ -43,7 +44,8 @@ def describe_folder(clips: Shards, folder: Folder) -> Datasheet:
     points, _ = seen(clips)
     known = sources.read(folder.folder)
     names = list(dict.fromkeys(folder.origins))
-    digests = (_digest(folder.folder / name) for name in names)
+    exact = duplicates.exact((name, _digest(folder.folder / name)) for name in names)
+    near = duplicates.near(points, folder.origins[: len(points)])
     return _kept(
         clips,
         replace(
@@ -52,8 +54,8 @@ def describe_folder(clips: Shards, folder: Folder) -> Datasheet:
             used=datasheet.used_of(names, known),
             unlicensed=tuple(sources.unlicensed(names, known)),
             compared=len(points),
-            exact=duplicates.exact(zip(names, digests, strict=True)),
-            near=duplicates.near(points, folder.origins[: len(points)]),
+            exact=exact,
+            near=duplicates.others(near, exact),
             balance=datasheet.balance_of(clips.captions, None),
         ),
     )

@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     FLAGGED = "flagged"
     NOT_FLAGGED = "not flagged"
     NO_SCORER = "no scorer"
+    NO_TRUTH = "no truth to compare with"
     TOO_FEW = "too few clips could be read"
 
 

@@ -27,6 +27,7 @@ from kineograph.evaluation.audit.findings import (
 from kineograph.evaluation.audit.mitigation import completed
 from kineograph.evaluation.audit.plan import Open, Plan, filled
 from kineograph.evaluation.audit.scoring import Confusion, Scorer, confusion
+from kineograph.evaluation.audit.truth import true_sharpness
 from kineograph.evaluation.audit.work import Work
 from kineograph.evaluation.figures import Figure, Values, bootstrap
 from kineograph.evaluation.making import fill, text_canvases
@@ -105,7 +106,7 @@ def audit(
             for name in plan.groups
         ),
         opened=tuple(_opened(plan, shown, known, options)),
-        parity=tuple(_parity(plan, shown, known, options)),
+        parity=tuple(_parity(plan, shown, known, options, model.spec)),
         minutes=round((time.monotonic() - started) / 60, 1),
     )
 
@@ -232,7 +233,9 @@ def _variation(scores: Values, target: Sequence[float]) -> Figure:
 # Whether groups are served alike
 
 
-def _parity(plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options) -> Iterator[Parity]:
+def _parity(
+    plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options, spec: Spec
+) -> Iterator[Parity]:
     for group, labels in plan.groups.items():
         templates = plan.compared(group)
         if not templates:
@@ -241,9 +244,7 @@ def _parity(plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options:
         measures = (
             _adherence(group, rows, labels, known.get(group)),
             _measure("failure", _stacked([[_failed(one, group) for one in row] for row in rows]), labels),
-            _measure(
-                "sharpness", _relative(_stacked([[one.sharpness for one in row] for row in rows])), labels
-            ),
+            _sharpness(rows, _truths(templates, labels, options, spec), labels),
         )
         yield Parity(group, labels, len(templates) * options.clips, measures)
 
@@ -267,9 +268,29 @@ def _failed(shown: _Shown, group: str) -> Values:
     return np.asarray(np.maximum(shown.flat, unseen), np.float64)
 
 
-def _relative(values: Values) -> Values:
-    """Each value as a share of the mean of its row, that is of the clips with its template and seed."""
-    return np.asarray(values / np.maximum(values.mean(axis=1, keepdims=True), 1e-9), np.float64)
+def _truths(
+    templates: Sequence[str], labels: Sequence[str], options: Options, spec: Spec
+) -> list[list[float]] | None:
+    """The sharpness of rendered clips by template and label; None if not all of them can be rendered."""
+    if options.world is None:
+        return None
+    prompts = [[filled(template, label) for label in labels] for template in templates]
+    found = [[true_sharpness(prompt, options.world, spec) for prompt in row] for row in prompts]
+    known = [[value for value in row if value is not None] for row in found]
+    return known if [len(row) for row in known] == [len(labels)] * len(templates) else None
+
+
+def _sharpness(
+    rows: Sequence[Sequence[_Shown]], truths: Sequence[Sequence[float]] | None, labels: Sequence[str]
+) -> Measure:
+    """As a share of that of rendered clips of the same prompt, as what is asked for may be less sharp; in
+    levels and without a verdict where there are none."""
+    if truths is None:
+        means = _stacked([[one.sharpness for one in row] for row in rows]).mean(axis=0)
+        return Measure("sharpness", tuple(means.tolist()), None, None, Verdict.NO_TRUTH)
+    pairs = [zip(row, true, strict=True) for row, true in zip(rows, truths, strict=True)]
+    values = [[one.sharpness / true for one, true in row] for row in pairs]
+    return _measure("sharpness", _stacked(values), labels)
 
 
 def _stacked(values: Sequence[Sequence[Values]]) -> Values:

@@ -122,8 +122,8 @@ OPEN = (
 )
 ALIKE = (
     "adherence is how probable the scorer finds what was asked for, failure the share of clips in which "
-    "nothing of the kind is seen, sharpness the difference between neighbouring pixels as a share of its "
-    "mean over the group. The gap is the highest mean less the lowest."
+    "nothing of the kind is seen, sharpness the difference between neighbouring pixels as a share of what "
+    "rendered clips of the same prompt have. The gap is the highest mean less the lowest."
 )
 READING = (
     "Right is how often the scorer is on rendered clips whose label is known; adds is the total variation "
@@ -135,7 +135,10 @@ NEAREST = (
     "than to as many held out, of which half is even. Flagged is either with its whole interval 0.1 above "
     "that."
 )
-COPIES = "{found} made clips lie as near to a training clip as copies do; the nearest of them are:"
+COPIES = (
+    "{found} made clips are less than half as far from a training clip as 99 in 100 of those held out are; "
+    "the nearest are:"
+)
 CONFUSED = "Rows are what rendered clips show, columns what the scorer reads; what is missing is not read."
 
 

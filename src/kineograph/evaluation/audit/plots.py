@@ -40,7 +40,7 @@ def _open(axes: Any, found: Opened) -> None:
 
 
 def _compared(axes: Any, found: Parity) -> None:
-    known = [measure for measure in found.measures if measure.means]
+    known = [measure for measure in found.measures if measure.gap]
     width = 0.8 / max(1, len(known))
     for number, measure in enumerate(known):
         at = [x + (number - (len(known) - 1) / 2) * width for x in range(len(found.labels))]
