@@ -42,6 +42,15 @@ def test_planted_duplicates_are_found_all_of_them_and_nothing_else():
     assert not honest.repeats
 
 
+def test_clips_that_are_far_from_all_repeat_nothing():
+    """An unlearnt model shows grey, which happens to lie on the side of what was learnt."""
+    rng = np.random.default_rng(0)
+    training, held = (rng.normal(level, 5, (40, 64)).astype(np.float32) for level in (60, 50))
+    found = compare(known(rng.normal(128, 1, (32, 64)).astype(np.float32)), known(training), known(held))
+    assert found.closer.value == 1
+    assert (found.repeats, found.found) == (False, 0)
+
+
 class Parrot(PlainModel):
     """A model that gives back clips: of half of its seeds those it learnt from, of the others new ones."""
 

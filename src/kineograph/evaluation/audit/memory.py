@@ -66,8 +66,11 @@ class Memory:
 
     @property
     def repeats(self) -> bool:
-        """Whether more is repeated than chance explains, by MARGIN, with the whole interval."""
-        return self.closer.low > EVEN + MARGIN or self.nearest.nearer.low > NEAR + MARGIN
+        """Whether more is repeated than chance explains, by MARGIN, with the whole interval. To be closer to
+        training says something only of clips that are nearer to it than clips of its kind are anyway: those
+        of an unlearnt model lie far from all, and on one side of few."""
+        near = self.nearest.ratio.high < 1
+        return (near and self.closer.low > EVEN + MARGIN) or self.nearest.nearer.low > NEAR + MARGIN
 
 
 @dataclass(frozen=True, eq=False)

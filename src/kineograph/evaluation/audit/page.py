@@ -133,7 +133,7 @@ NEAREST = (
     "Distances in levels of 0 to 255, of five frames of 16x16 pixels. Nearer is the share of made clips that "
     "lie nearer to training than 99 in 100 of those held out; closer the share that is nearer to training "
     "than to as many held out, of which half is even. Flagged is either with its whole interval 0.1 above "
-    "that."
+    "that, the second only where the ratio lies below 1."
 )
 COPIES = (
     "{found} made clips are less than half as far from a training clip as 99 in 100 of those held out are; "
