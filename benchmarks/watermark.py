@@ -31,7 +31,7 @@ from kineograph.evaluation.figures import share
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.media.decode import read_video
-from kineograph.provenance.watermark import Watermark, detect
+from kineograph.provenance.watermark import Watermark, detect, limit_of
 from kineograph.provenance.watermark.detection import MOST_CHANCE, average, read
 from kineograph.provenance.watermark.evidence import Evidence, Plane, along, weighed
 from kineograph.provenance.watermark.pattern import FREQUENCIES, TILE, keyed
@@ -193,7 +193,8 @@ def fitted(frames: Frames) -> Frames:
 def window(frames: Frames, count: int, rng: Rng) -> Frames:
     """So many frames from a random one on; a clip that is too short begins again."""
     start = rng.integers(max(1, len(frames) - count + 1))
-    return frames[(start + np.arange(count)) % len(frames)]
+    chosen: Frames = frames[(start + np.arange(count)) % len(frames)]
+    return chosen
 
 
 def of_world(
@@ -336,10 +337,8 @@ class Measured:
 
 def page(found: Measured, command: str) -> str:
     """The figures as a page in Markdown."""
-    return (
-        "\n\n".join([_head(found, command), _large(found), _nothing(found), _small(found), _speed(found)])
-        + "\n"
-    )
+    parts = [_head(found, command), _large(found), _nothing(found), _small(found), limits(), _speed(found)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _head(found: Measured, command: str) -> str:
@@ -409,6 +408,22 @@ def _small(found: Measured) -> str:
 Rendered at their size.
 
 {table(["size", "frames", "trials", "PSNR", *SMALL_WAYS], rows)}"""
+
+
+def limits() -> str:
+    """What `limit_of` says of clips of some sizes, and what holds for all."""
+    clips = [(48, 48, 33), (64, 64, 33), (128, 128, 33), (256, 256, 33), (360, 640, 17), (360, 640, 33)]
+    rows = [
+        [f"{height}x{width}", str(frames), limit_of(height, width, frames) or ""]
+        for height, width, frames in clips
+    ]
+    return f"""## Limits
+
+It survives ordinary processing, no more. Whoever makes the picture anew, with a model or by heavy filters,
+takes the mark away; so does whoever has the key. Turned or sheared frames are not looked for.
+In flat areas, beside the unmarked frame, it shows as faint fine grain.
+
+{table(["size", "frames", "what `limit_of` says"], rows)}"""
 
 
 def _speed(found: Measured) -> str:

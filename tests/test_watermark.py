@@ -137,7 +137,7 @@ def noise(count: int, height: int, width: int, seed: int) -> clips.Array:
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), np.uint8)
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), count=st.integers(0, 2))
 def test_any_size_is_taken(height: int, width: int, count: int) -> None:
     frames = noise(count, height, width, 0)

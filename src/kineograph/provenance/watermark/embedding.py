@@ -75,11 +75,12 @@ class Watermark:
     def _strength(self, frame: Frames) -> Plane:
         """(H, W) by how much neighbouring pixels differ, in the calmest cell around each."""
         rows, columns = self._pools
-        texture = _calmest(rows @ _steps(frame[..., 1]) @ columns.T)
+        texture = _calmest((rows @ _steps(frame[..., 1]) @ columns.T).astype(np.float32))
         strength = np.minimum(self._how.flat + BY_TEXTURE * texture, self._how.most)
         strength *= min(1.0, self._how.budget / float(np.sqrt(np.mean(strength**2))))
         down, across = self._spreads
-        return down @ strength @ across.T
+        spread: Plane = down @ strength @ across.T
+        return spread
 
 
 def _steps(green: Frames) -> Plane:
@@ -97,13 +98,14 @@ def _calmest(texture: Plane) -> Plane:
         padded = np.pad(texture, [(1, 1) if at == axis else (0, 0) for at in (0, 1)], mode="edge")
         parts = (np.take(padded, range(at, at + texture.shape[axis]), axis) for at in range(3))
         texture = np.minimum.reduce(list(parts))
-    return texture
+    return texture.astype(np.float32)
 
 
 def _pool(side: int) -> Plane:
     """(cells, side) by which the mean of each cell is taken; the last may be narrower."""
     cells = np.arange(side) // CELL == np.arange(-(-side // CELL))[:, None]
-    return (cells / cells.sum(1, keepdims=True)).astype(np.float32)
+    pool: Plane = (cells / cells.sum(1, keepdims=True)).astype(np.float32)
+    return pool
 
 
 def _spread(side: int) -> Plane:

@@ -114,7 +114,9 @@ class Evidence:
         """(chosen,) the waves there, as they lie in the tile."""
         rows, columns = FREQUENCIES[chosen].T
         waves = self.waves(chosen, np.array([place.scale]), place.flipped)[0]
-        return waves * np.exp(-2j * np.pi / TILE * (rows * place.row + columns * place.column))
+        turns = np.exp(-2j * np.pi / TILE * (rows * place.row + columns * place.column))
+        turned: Complex = (waves * turns).astype(np.complex64)
+        return turned
 
     def waves(self, chosen: Indices, scales: Floats, flipped: bool) -> Complex:
         """(S, chosen) the spectrum at the frequencies that waves have at each scale; 0 where it has none."""
@@ -132,7 +134,7 @@ class Evidence:
         plane = np.zeros((len(scales), TILE, TILE), np.complex64)
         rows, columns = FREQUENCIES[key.pilot].T
         plane[:, rows, columns] = waves
-        return np.fft.fft2(plane).real / _spread_of(waves)[:, None, None]
+        return (np.fft.fft2(plane).real / _spread_of(waves)[:, None, None]).astype(np.float32)
 
     def _refined(self, key: Keyed, place: Place) -> Place:
         """The best place near by, at finer steps of scale, row and column."""
@@ -164,7 +166,8 @@ def weighed(found: Plane, pilot: Indices) -> Plane:
     rings, known = np.eye(RINGS, dtype=np.float32)[RING], found[:, pilot]
     fit = known.sum(-1) @ rings[pilot]
     most = np.sqrt((known**2).sum(-1) @ rings[pilot] * 2 * rings[pilot].sum(0))
-    return found * (np.maximum(fit / (most + 1e-9), FLOOR) @ rings.T)[..., None]
+    weights: Plane = np.maximum(fit / (most + 1e-9), FLOOR) @ rings.T
+    return found * weights[..., None]
 
 
 def _apart(places: Sequence[Place]) -> list[Place]:
@@ -179,13 +182,15 @@ def _apart(places: Sequence[Place]) -> list[Place]:
 
 def _spread_of(waves: Complex) -> Plane:
     """(S,) the standard deviation of a sum of waves (S, P) with phases by chance."""
-    return np.sqrt((abs(waves) ** 2).sum(-1) / 2) + 1e-9
+    spread: Plane = np.sqrt((abs(waves) ** 2).sum(-1) / 2) + 1e-9
+    return spread
 
 
 def _calmed(luma: Plane) -> Plane:
     """What is fast in the picture, the livelier its surroundings the weaker."""
     rest = luma - _blurred(luma, WINDOW)
-    return rest / (_blurred(rest**2, WINDOW) + CALM) ** LIVELY
+    calmed: Plane = rest / (_blurred(rest**2, WINDOW) + CALM) ** LIVELY
+    return calmed
 
 
 def _white(rest: Plane, padded: tuple[int, ...]) -> Complex:
@@ -196,7 +201,8 @@ def _white(rest: Plane, padded: tuple[int, ...]) -> Complex:
     wide = np.roll(wide, (-(height // 2), -(width // 2)), (0, 1))
     spectrum = np.fft.rfft2(wide).astype(np.complex64)
     power = _blurred(spectrum.real**2 + spectrum.imag**2, AROUND)
-    return spectrum / np.sqrt(power + 1e-9 * power.max() + 1e-30)
+    white: Complex = spectrum / np.sqrt(power + 1e-9 * power.max() + 1e-30)
+    return white
 
 
 def _blurred(plane: Plane, side: int) -> Plane:

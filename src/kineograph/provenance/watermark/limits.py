@@ -8,9 +8,11 @@ def limit_of(height: int, width: int, frames: int) -> str | None:
     does."""
     pixels = height * width
     if pixels < 64 * 64:
-        return "The clip is smaller than 64x64: its watermark may be unreadable even in the file as written."
+        return "The clip is smaller than 64x64: whether its watermark can be read again was not measured."
     if pixels < 128 * 128:
-        return "The clip is smaller than 128x128: its watermark is likely to be lost when it is coded anew."
+        return "The clip is smaller than 128x128: its watermark may be lost in coding, even at high quality."
+    if pixels < 256 * 256:
+        return "The clip is smaller than 256x256: its watermark may be lost when it is coded anew."
     if pixels < 640 * 360:
         return "The clip is smaller than 640x360: its watermark may be lost when it is strongly compressed."
     if frames < 32:

@@ -42,7 +42,8 @@ def encode(payload: int) -> Bits:
     """(SIGNS,) +1 or -1; payload from 0 to 2**32 - 1."""
     assert 0 <= payload < 2**PAYLOAD_BITS, payload
     word = payload << CHECK_BITS | _check_sum(payload)
-    return _signs_of(np.array([[word >> (BITS - 1 - at) & 1 for at in range(BITS)]], np.int8))[0]
+    bits = np.array([[word >> (BITS - 1 - at) & 1 for at in range(BITS)]], np.int8)
+    return _signs_of(bits).ravel()
 
 
 def decode(soft: Floats) -> Decoded:
@@ -60,10 +61,10 @@ def _check_sum(payload: int) -> int:
 
 def _signs_of(bits: Bits) -> Bits:
     """(N, BITS) of 0 and 1 → (N, SIGNS)."""
-    registers = sum(
-        np.roll(bits.astype(np.int64), age, axis=1) << (MEMORY - age) for age in range(MEMORY + 1)
-    )
-    return _OUTPUTS[registers].reshape(len(bits), SIGNS)
+    wide = bits.astype(np.int64)
+    registers = sum(np.roll(wide, age, axis=1) << (MEMORY - age) for age in range(MEMORY + 1))
+    signs: Bits = _OUTPUTS[registers].reshape(len(bits), SIGNS)
+    return signs
 
 
 def _outputs() -> Bits:
