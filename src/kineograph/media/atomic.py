@@ -6,11 +6,10 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import av
 
 from kineograph.errors import OutputError
 
@@ -57,11 +56,16 @@ def explaining(path: Path) -> Iterator[None]:
     """Turns what the system or libav raises while `path` is written into an OutputError of one sentence."""
     try:
         yield
-    except (OSError, av.FFmpegError) as error:
-        detail = f"{error.strerror or error}: choose another name or format"
-        raise OutputError(
-            f"{path.name!r} can't be written, {_REASONS.get(error.errno or 0, detail)}."
-        ) from error
+    except _failures() as error:
+        strerror, number = getattr(error, "strerror", None), getattr(error, "errno", None)
+        detail = f"{strerror or error}: choose another name or format"
+        raise OutputError(f"{path.name!r} can't be written, {_REASONS.get(number or 0, detail)}.") from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What may be raised: libav's own errors too, where it is in use; who writes other files needs it not."""
+    libav = sys.modules.get("av")
+    return (OSError, libav.FFmpegError) if libav else (OSError,)
 
 
 def _check_vacant(path: Path, folder: bool) -> None:
