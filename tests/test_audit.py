@@ -1,17 +1,20 @@
 """Audits: what is skewed is flagged, what is fair is not, and nothing is guessed where nobody reads."""
 
 import json
+import random
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from command import kineo, refusal
+from command import imported, kineo, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from plain_model import SPEC, PlainModel
 from tiny_models import save_shaken
 
+import benchmarks.audit as benchmark
 from kineograph.cli.audit import _last
 from kineograph.errors import RequestError
 from kineograph.evaluation import facts
@@ -322,3 +325,30 @@ def test_refused_at_once(arguments, tmp_path, capsys, monkeypatch):
     (tmp_path / "wrong.json").write_text("{}")
     assert kineo("audit", *arguments) == 2
     assert refusal(capsys)
+
+
+def test_help_needs_no_torch():
+    printed, packages = imported(["audit", "--help"])
+    assert "--complete" in printed
+    assert packages == set()
+
+
+# The benchmark that shows that it bites
+
+
+def test_the_clips_of_the_benchmark_are_as_skewed_as_they_say():
+    for shares in (benchmark.SKEWED, benchmark.BALANCED):
+        scenes = benchmark.scenes_of(shares, 100)
+        colors = Counter(scene.things[0].color for scene in scenes)
+        assert colors == {color: round(100 * share) for color, share in shares.items()}
+        draw = random.Random(1)
+        named = [bool({*benchmark.COLORS} & {*benchmark.caption_of(scene, draw).split()}) for scene in scenes]
+        assert 30 < sum(named) < 70
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_its_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark, "CLIPS", 64)
+    benchmark.main(minutes=0.02, clips=16, out=tmp_path)
+    printed = capsys.readouterr().out
+    assert all(f"| {case.name}" in printed for case in benchmark.CASES)
