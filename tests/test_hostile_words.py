@@ -18,6 +18,7 @@ from hostile.words import LEAST, SEED, words
 from plain_model import only_plain
 
 from kineograph.batch.orders import Order
+from kineograph.batch.orders import Outcome as Failed
 from kineograph.cli.output import read_text, say, slug
 from kineograph.cli.table import FIELDS, Plan, Row, Template, read_rows
 from kineograph.errors import KineographError, RequestError
@@ -150,6 +151,18 @@ def test_what_is_said_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == "a \U0001f468\u200d\U0001f469 by night\n"
 
 
+def test_what_is_refused_steers_no_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steering = "\x1b[2J"
+    for arguments in (
+        ["--image", steering],
+        ["-o", f"{steering}/a.mp4"],
+        ["--from", steering],
+        [steering, "a"],
+    ):
+        assert kineo("generate", *arguments, "--model", "plain") == 2
+        assert capsys.readouterr().err.removesuffix("\n").isprintable()
+
+
 def test_a_text_that_never_ends_is_refused() -> None:
     with pytest.raises(RequestError, match=r"^/dev/zero is too large"):
         read_text(Path("/dev/zero"))
@@ -186,7 +199,7 @@ def check_planned(folder: Path, orders: list[Any], typed: list[str]) -> None:
             check_sentence(order.reason, typed)
 
 
-COLUMNS = [column for column in FIELDS if column not in ("image", "size", "then", "tracks", "boxes", "style")]
+COLUMNS = ["name", *FIELDS]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -199,6 +212,12 @@ def test_in_a_cell(column: str, here: Path) -> None:
 
 def plan_and_check(folder: Path, values: dict[str, object], typed: list[str]) -> None:
     check_planned(folder, planned(folder, values), typed)
+
+
+def test_a_name_of_too_many_bytes_costs_its_row_alone(here: Path) -> None:
+    """A file system counts bytes, of which a letter has up to four."""
+    assert [type(one) for one in planned(here, {"name": "\u5b57" * 100})] == [Failed]
+    assert [type(one) for one in planned(here, {"name": "\u5b57" * 60})] == [Order]
 
 
 def test_in_a_template(here: Path) -> None:

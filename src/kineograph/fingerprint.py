@@ -10,5 +10,7 @@ def weights_hash(folder: Path) -> str:
     """One SHA-256 over all the weights in a model's folder. Raises OSError."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
     return digest.hexdigest()

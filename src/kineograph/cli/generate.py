@@ -240,7 +240,7 @@ def model_of(text: str) -> str:
 def keyframe_of(text: str) -> Keyframe:
     """FILE or FILE@SECONDS; a file whose own name ends like that is taken as it is."""
     path, _, time = text.rpartition("@")
-    if path and re.fullmatch(r"\d*\.?\d+|\d+\.", time) and not os.path.lexists(text):
+    if path and is_seconds(time) and not os.path.lexists(text):
         return Keyframe(path, float(time))
     return Keyframe(text)
 
@@ -248,15 +248,20 @@ def keyframe_of(text: str) -> Keyframe:
 def waypoint_of(text: str) -> Waypoint:
     """PROMPT@SECONDS."""
     prompt, _, time = text.rpartition("@")
-    if not prompt.strip() or not re.fullmatch(r"\d*\.?\d+|\d+\.", time.strip()):
-        raise RequestError(f"then must be PROMPT@SECONDS, such as 'a ball at night@2', not {text!r}.")
+    if not prompt.strip() or not is_seconds(time.strip()):
+        raise RequestError(f"then must be PROMPT@SECONDS, such as 'a ball at night@2', not {text[:80]!r}.")
     return Waypoint(prompt.strip(), float(time))
+
+
+def is_seconds(text: str) -> bool:
+    """Whether it is a number; a long text is none, and takes hours to tell from one."""
+    return len(text) < 40 and re.fullmatch(r"\d*\.?\d+|\d+\.", text) is not None
 
 
 def size_of(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", text.strip())
     if match is None:
-        raise RequestError(f"size must be WIDTHxHEIGHT, such as 128x128, not {text}.")
+        raise RequestError(f"size must be WIDTHxHEIGHT, such as 128x128, not {text[:40]!r}.")
     return int(match[1]), int(match[2])
 
 

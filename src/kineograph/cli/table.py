@@ -24,7 +24,7 @@ from kineograph.errors import KineographError, RequestError
 from kineograph.provenance.marking import MARKED, Marking
 from kineograph.request import FILES, FLAGS, SEVERAL, Keyframe, Request, box_of
 
-LONGEST_NAME = 100
+LONGEST_NAME, MOST_BYTES = 100, 240  # letters; what a file system takes, less its suffixes
 LENGTHS = ("frames", "seconds")
 NUMBERS = ("extend", "interpolate", "edit", "frames", "seconds", "fps", "steps", "guidance", "seed")
 OTHERS = ("prompt", "model", "image", "then", "fit", "size", "camera", "actions", *FILES, *FLAGS, *SEVERAL)
@@ -227,9 +227,10 @@ def _name(value: object) -> str:
     """A row's own name; empty if it has none."""
     name = "" if value is None else str(value).strip()
     plain = re.fullmatch(r"[^\W_][\w .,()+=@-]*", name) and not name.endswith((".", ".job"))
-    if name and (not plain or len(name) > LONGEST_NAME or name == Path(SUMMARY).stem):
+    too_long = len(name) > LONGEST_NAME or (plain and len(name.encode()) > MOST_BYTES)
+    if name and (not plain or too_long or name == Path(SUMMARY).stem):
         raise RequestError(
-            f"The name {name!r} can't be a file's: "
+            f"The name {name[:LONGEST_NAME]!r} can't be a file's: "
             f"take up to {LONGEST_NAME} letters, digits, hyphens and spaces."
         )
     return name
@@ -272,9 +273,9 @@ def _images(value: object, folder: Path) -> tuple[Keyframe, ...]:
 
 def _texts(column: str, such: str, value: object) -> list[str]:
     """One text or several, between semicolons or in a list."""
-    texts = re.split(r"\s*;\s*", value.strip()) if isinstance(value, str) else value
+    texts = [text.strip() for text in value.split(";")] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise RequestError(f"{column} must be {such}, or a list of such, not {json.dumps(value)}.")
+        raise RequestError(f"{column} must be {such}, or a list of such, not {json.dumps(value)[:80]}.")
     return texts
 
 

@@ -38,7 +38,7 @@ class Shards:
             self.fps = float(index["fps"])
             self._files = [folder / shard["file"] for shard in index["shards"]]
             self._ends = list(accumulate(int(shard["count"]) for shard in index["shards"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise self._damaged(INDEX) from error
         if not len(self):
             raise self._damaged(INDEX)

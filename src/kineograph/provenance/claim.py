@@ -147,7 +147,9 @@ class Job:
         """
         for path, known in self.inputs.items():
             if _hash_file(path) != known:
-                raise RequestError(f"{path} has changed since this job was recorded; put the old file back.")
+                raise RequestError(
+                    f"{path!r} has changed since this job was recorded; put the old file back."
+                )
 
 
 def job_of(

@@ -36,7 +36,7 @@ class Marking:
             text = getattr(self, name)
             if text is not None and not (text.isprintable() and 0 < len(text.strip()) <= MOST_LETTERS):
                 raise RequestError(
-                    f"The {name} must be one line of 1 to {MOST_LETTERS} letters, not {text!r}."
+                    f"The {name} must be one line of 1 to {MOST_LETTERS} letters, not {text[:80]!r}."
                 )
 
     @property

@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kineograph.errors import OutputError
+
 MANIFEST = "manifest.json"
 
 
@@ -32,13 +34,16 @@ def save(checkpoint: Checkpoint, run: Path, step: int, keep: int = 2) -> Path:
     """Write a checkpoint of `step` into `run`, then remove all but the newest `keep` up to it.
 
     One of the same step is replaced, but not in one stroke: save over a damaged one only.
+
+    Raises:
+        OutputError, OSError: it can't be written; those before are as they were.
     """
     final = run / f"step-{step:08d}"
     aside = run / f".{final.name}.part"
     clear(run)
     aside.mkdir(parents=True)
     for group, tensors in checkpoint.tensors.items():
-        save_file({k: v.contiguous() for k, v in tensors.items()}, aside / f"{group}.safetensors")
+        _save_tensors(aside / f"{group}.safetensors", {k: v.contiguous() for k, v in tensors.items()})
     _write_json(aside / "state.json", checkpoint.state)
     sums = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
     _write_json(aside / MANIFEST, sums)
@@ -79,16 +84,26 @@ def clear(run: Path) -> None:
 def _load(folder: Path) -> Checkpoint | None:
     try:
         sums = json.loads((folder / MANIFEST).read_text())
-        if any(_sha256(folder / name) != digest for name, digest in sums.items()):
+        files = {path.name for path in folder.iterdir()} - {MANIFEST}
+        if sums.keys() != files or any(_sha256(folder / name) != digest for name, digest in sums.items()):
             return None
         groups = {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}
-        return Checkpoint(groups, json.loads((folder / "state.json").read_text()))
-    except (OSError, ValueError, SafetensorError):
+        return Checkpoint(groups, dict(json.loads((folder / "state.json").read_text())))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError):
         return None
 
 
 def _folders(run: Path) -> list[Path]:
     return sorted(run.glob("step-*"))
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # which hides what the system said
+        raise OutputError(
+            f"The checkpoint's {path.name} can't be written: see that the disk is not full."
+        ) from error
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -40,6 +40,6 @@ def _line(values: Mapping[str, float]) -> str:
 def _parsed(line: str) -> Line | None:
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) and "step" in values else None
+    return values if isinstance(values, dict) and isinstance(values.get("step"), int) else None

@@ -12,14 +12,15 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from kineograph.errors import TrainingError
+from kineograph.config import from_dict
+from kineograph.errors import RequestError, TrainingError
 from kineograph.models.precision import autocast
 from kineograph.sampling.noise import Noise
 from kineograph.training import checkpoint, log
@@ -128,7 +129,7 @@ class Trainer:
             return False
         try:
             self._load(found)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, TypeError, RuntimeError, RequestError) as error:
             raise TrainingError(
                 f"The checkpoints in {self.out} are of other networks: resume with the settings of then."
             ) from error
@@ -139,9 +140,10 @@ class Trainer:
         self.ema.average.load_state_dict(found.tensors["average"])
         for index, optimizer in enumerate(self.optimizers):
             optimizer.load_tensors(found.tensors[f"optimizer{index}"])
-        state = found.state
-        cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
-        self.progress = Progress(state["step"], state["elapsed"], cooldown)
+        told = {field.name: found.state[field.name] for field in fields(Progress)}
+        self.progress = from_dict(Progress, told)
+        if self.progress.step < 0 or not math.isfinite(self.progress.elapsed):
+            raise ValueError("no run has come so far")
         self._saved = self.progress.step
 
     def run(self) -> Iterator[TrainStep]:
