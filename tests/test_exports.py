@@ -10,11 +10,13 @@ from command import kineo, refusal
 from plain_model import SPEC, PlainModel, only_plain
 
 import kineograph
+from kineograph.errors import MediaError
 from kineograph.media.decode import read_video
 from kineograph.media.encode import save_image
 from kineograph.media.probe import probe
 from kineograph.provenance import mark
-from kineograph.provenance.claim import COMPOSITE, GENERATED, RENDERED, Claim, payload_of, sheet_claim
+from kineograph.provenance.claim import COMPOSITE, GENERATED, RENDERED, Claim, Source, payload_of, sheet_claim
+from kineograph.provenance.identity import identity
 from kineograph.provenance.marking import LABEL, Marking
 from kineograph.provenance.verify import verify
 from kineograph.provenance.watermark import PUBLIC_KEY, Found, detect
@@ -111,7 +113,25 @@ def test_footage_that_was_tampered_with_still_makes_a_whole_file(here):
         kineo("generate", "a red ball", "--video", "first.mp4", "--edit", "1", *PLAIN, "-o", "second.mp4")
         == 0
     )
+    verdict = verify("second.mp4")
+    assert verdict.signed.signature == "trusted"
+    assert any("TAMPERED" in sentence for sentence in verdict.signed.story)
+
+
+def test_footage_whose_manifest_is_broken_still_makes_a_whole_file(here, capsys):
+    kineo("generate", "a ball", *LONG, "-o", "first.mp4")
+    data = Path("first.mp4").read_bytes()
+    start = data.index(b"jumb") + 4
+    Path("first.mp4").write_bytes(data[:start] + bytes(200) + data[start + 200 :])
+    with pytest.warns(UserWarning, match="can't be kept"):
+        mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source("first.mp4", True)])
     assert verify("second.mp4").signed.signature == "trusted"
+
+
+def test_footage_that_is_gone_by_then_is_one_sentence(here):
+    with pytest.raises(MediaError, match="does not exist"):
+        mark.save([Chunk(textured(), 0)], CLAIM, "a.mp4", 8, sources=[Source("gone.mp4", True)])
+    assert not list(here.iterdir())
 
 
 def test_batch(here):
@@ -120,6 +140,19 @@ def test_batch(here):
     verdicts = [verify(path) for path in sorted(Path("clips").glob("*.webm"))]
     assert [verdict.signed.signature for verdict in verdicts] == ["trusted"] * 2
     assert all(verdict.watermark.payload is not None for verdict in verdicts)
+
+
+def test_a_batch_keeps_signatures_and_clips_together(here):
+    """One that is lost is made again, and one of a clip that was replaced goes."""
+    Path("jobs.jsonl").write_text('{"prompt": "a ball", "name": "ball"}\n')
+    command = ("batch", "jobs.jsonl", "-o", "clips", "--format", "webm", *PLAIN)
+    beside = Path("clips/ball.webm.c2pa")
+    kineo(*command)
+    beside.unlink()
+    kineo(*command)
+    assert verify("clips/ball.webm").signed.signature == "trusted"
+    kineo(*command, "--no-sign")
+    assert not beside.exists()
 
 
 def test_sheets(here):
@@ -208,6 +241,12 @@ def test_labels_that_are_none(label, here, capsys):
     assert not Path("a.mp4").exists() or not label
 
 
+def test_a_label_that_its_font_can_not_show_is_refused_before_any_work(here, capsys):
+    """Else boxes would stand in the place of letters."""
+    assert kineo("generate", "a ball", *PLAIN, "-o", "a.mp4", "--label", "AI 生成") == 2
+    assert "'生成'" in refusal(capsys)
+
+
 def test_the_prompt_is_written_only_if_it_is_disclosed(here):
     kineo("generate", "a red ball", *LONG, "-o", "a.mp4")
     kineo("generate", "a red ball", *LONG, "-o", "b.mp4", "--disclose-prompt")
@@ -271,6 +310,24 @@ def test_a_sidecar_of_a_file_that_was_replaced_goes(here):
     assert Path("a.webm.c2pa").exists()
     mark.save([Chunk(textured(2), 0)], CLAIM, "a.webm", 8, Marking(sign=False))
     assert not Path("a.webm.c2pa").exists()
+
+
+@pytest.mark.parametrize("sign", [(), ("--no-sign",)])
+def test_a_folder_where_the_sidecar_belongs_is_refused_before_any_work(sign, here, capsys):
+    Path("a.webm.c2pa").mkdir()
+    assert kineo("generate", "a ball", *LONG, "-o", "a.webm", *sign) == 2
+    assert "evaluations" not in capsys.readouterr().err
+    assert [path.name for path in here.iterdir()] == ["a.webm.c2pa"]
+
+
+def test_a_key_that_does_not_fit_is_found_before_any_work(here, monkeypatch, capsys):
+    for name in ("one", "other"):
+        monkeypatch.setenv("KINEO_HOME", name)
+        identity()
+    Path("one/signer/key.pem").write_text(Path("other/signer/key.pem").read_text())
+    monkeypatch.setenv("KINEO_HOME", "one")
+    assert kineo("generate", "a ball", *LONG, "-o", "a.mp4") == 2
+    assert "can't be signed" in refusal(capsys)
 
 
 def test_without_a_place_for_a_key_nothing_is_made(here, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,6 +143,7 @@ WRONG = {
     "neither": '{"certificates": "a.pem"}',
     "both": '{"certificates": "a.pem", "key": "b.pem", "command": ["sign"]}',
     "missing file": '{"certificates": "a.pem", "key": "b.pem"}',
+    "no name": '{"certificates": "a\\u0000b", "key": "b.pem"}',
     "algorithm": '{"certificates": "a.pem", "key": "b.pem", "algorithm": "rot13"}',
 }
 
@@ -153,6 +155,42 @@ def test_settings_that_are_wrong(text, home):
     with pytest.raises(RequestError) as caught:
         identity.identity()
     assert str(caught.value).endswith(".")
+    assert str(home) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"]
+)
+def test_a_root_that_is_none_is_refused(text):
+    """One that is damaged would make every signed file unreadable."""
+    Path("root.pem").write_text(text)
+    with pytest.raises(RequestError, match="no whole certificate"):
+        identity.anchors([Path("root.pem")])
+
+
+def test_a_key_without_its_certificate_is_not_written_over(home):
+    identity.identity()
+    (home / "signer" / "chain.pem").unlink()
+    before = (home / "signer" / "key.pem").read_text()
+    with pytest.raises(OutputError, match="KINEO_HOME"):
+        identity.identity()
+    assert (home / "signer" / "key.pem").read_text() == before
+
+
+@pytest.mark.slow
+def test_a_certificate_that_has_ended_makes_a_file_untrusted_but_not_tampered(home, monkeypatch):
+    """Without a time stamp nobody knows whether it was signed in time; the file is whole all the same."""
+    monkeypatch.setattr(identity, "YEARS", 5 / (365 * 24 * 3600))
+    path = picture()
+    sign(path, CLAIM, (), identity.identity())
+    assert signature_of(path, identity.anchors()).signature == "trusted"
+    time.sleep(6)
+    ended = signature_of(path, identity.anchors())
+    assert (ended.signature, ended.faults) == ("untrusted", ("signingCredential.expired",))
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    assert signature_of(path, identity.anchors()).signature == "tampered"
 
 
 def test_a_key_that_does_not_fit(home, own):

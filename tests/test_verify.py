@@ -21,6 +21,11 @@ from kineograph.video import Chunk
 
 CLAIM = Claim("kineograph 1", GENERATED, seed=3, model="plain", weights_hash="0" * 64, prompt_hash="sha256:1")
 
+CREATED = {
+    "action": "c2pa.created",
+    "digitalSourceType": GENERATED.replace("trainedAlgorithmicMedia", "digitalCapture"),
+}
+
 
 def textured(count=6, height=192, width=256):
     noise = np.random.default_rng(0).normal(0, 12, (height, width, 1))
@@ -104,6 +109,12 @@ def test_a_sidecar_belongs_to_one_file(clips, here):
     assert signature_of(Path("clip.webm"), identity.anchors()).signature == "tampered"
 
 
+def test_what_lies_beside_a_file_is_second_to_what_is_in_it(clips, here):
+    Path("clip.mp4").write_bytes((clips / "clip.mp4").read_bytes())
+    Path("clip.mp4.c2pa").write_bytes((clips / "clip.webm.c2pa").read_bytes())
+    assert signature_of(Path("clip.mp4"), identity.anchors()).signature == "trusted"
+
+
 # What is said
 
 
@@ -167,9 +178,8 @@ def test_no_torch_is_needed(clips):
 
 def test_a_file_of_another_tool(here, monkeypatch):
     """With another layout: camera capture, cropped, actions of version 2, other names."""
-    capture = GENERATED.replace("trainedAlgorithmicMedia", "digitalCapture")
     actions = [
-        {"action": "c2pa.created", "digitalSourceType": capture},
+        CREATED,
         {"action": "c2pa.cropped", "softwareAgent": {"name": "Some Editor", "version": "9"}},
         {"action": "com.example.sparkled"},
     ]
@@ -233,6 +243,37 @@ def test_a_report_is_a_page_in_which_names_are_text(clips, here):
     page = Path("page.html").read_text()
     assert "<script" not in page
     assert "signed and trusted" in page
+
+
+def test_a_report_never_replaces_a_clip(clips, here):
+    Path("clip.mp4").write_bytes((clips / "clip.mp4").read_bytes())
+    assert kineo("verify", clips / "clip.mp4", "--report", "clip.mp4") == 2
+    assert Path("clip.mp4").read_bytes() == (clips / "clip.mp4").read_bytes()
+
+
+def test_a_manifest_elsewhere_is_neither_fetched_nor_called_tampering(here, capsys):
+    manifest = {"assertions": [{"label": "c2pa.actions", "data": {"actions": [CREATED]}}]}
+    save_image("theirs.png", np.zeros((48, 64, 3), np.uint8))
+    bare, signed = BytesIO(Path("theirs.png").read_bytes()), BytesIO()
+    with signing.context() as plain, Builder(manifest, plain) as builder:
+        builder.set_remote_url("http://127.0.0.1:9/manifest")
+        builder.set_no_embed()
+        builder.sign(signing.signer(identity.identity()), "image/png", bare, signed)
+    Path("signed.png").write_bytes(signed.getvalue())
+    assert kineo("verify", "signed.png") == 6
+    assert "127.0.0.1:9/manifest, which is not fetched" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [".", "", "/", "x" * 300, "a\0b"])
+def test_names_of_no_file(name, capsys):
+    assert kineo("verify", name) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_name_to_which_nothing_can_be_added(clips, here):
+    longest = Path("x" * 251 + ".mp4")
+    longest.write_bytes((clips / "clip.mp4").read_bytes())
+    assert kineo("verify", longest) == 0
 
 
 def test_nothing_to_verify(here, capsys):

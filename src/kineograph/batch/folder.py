@@ -28,7 +28,7 @@ from kineograph.errors import KineographError, ModelError, OutputError, RequestE
 from kineograph.lock import locked
 from kineograph.media.atomic import explaining, replacing
 from kineograph.provenance.claim import Job
-from kineograph.provenance.signing import sidecar_of
+from kineograph.provenance.signing import needs_sidecar, sidecar_of
 
 SUMMARY = "summary.json"
 JOB = ".job.json"
@@ -122,12 +122,18 @@ def is_done(out: Path, order: Order, manifest: Manifest) -> bool:
     """Whether the clip is what `order` asks for, whole, and made from files that are still the same."""
     try:
         same = (manifest.hash, manifest.file) == (order.hash, order.file)
-        if not same or digest(out / order.file) != manifest.sha256:
+        if not same or digest(out / order.file) != manifest.sha256 or not _has_signature(out, order):
             return False
         Job.from_json((out / f"{order.name}{JOB}").read_text(encoding="utf-8")).check_inputs()
     except (OSError, UnicodeDecodeError, KineographError):
         return False
     return True
+
+
+def _has_signature(out: Path, order: Order) -> bool:
+    """Whether a signature that belongs beside the clip is there."""
+    clip = out / order.file
+    return not (order.marking.sign and needs_sidecar(clip)) or sidecar_of(clip).is_file()
 
 
 def others(out: Path, names: set[str]) -> tuple[str, ...]:
@@ -146,6 +152,9 @@ def publish(out: Path, making: Path, made: Made) -> None:
     signed = [beside] if (making / beside).exists() else []
     for file in (made.manifest.file, *signed, job, manifest):
         _place(file, making, out)
+    if not signed and needs_sidecar(out / made.manifest.file):  # one of a clip that was replaced
+        with explaining(out / beside):
+            (out / beside).unlink(missing_ok=True)
 
 
 def _place(file: str, making: Path, out: Path) -> None:

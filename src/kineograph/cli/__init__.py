@@ -22,6 +22,7 @@ from kineograph.cli.batch import batch
 from kineograph.cli.compare import compare
 from kineograph.cli.evaluate import evaluate
 from kineograph.cli.generate import generate
+from kineograph.cli.output import say
 from kineograph.cli.play import play
 from kineograph.cli.train import Terminated, train
 from kineograph.cli.verify import verify
@@ -94,7 +95,7 @@ def _warn(
     line: str | None = None,
 ) -> None:
     """Whatever any library warns of, in one line."""
-    print(f"warning: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    say(f"warning: {' '.join(str(message).splitlines())}")
 
 
 def _open_streams() -> None:
@@ -124,5 +125,5 @@ def _terminable() -> Iterator[None]:
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(f"error: {' '.join(sentence.splitlines())}", file=sys.stderr)
+    say(f"error: {' '.join(sentence.splitlines())}")
     return code

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Exit codes, the worst last; 2 is a file that can't be read.
 TRUSTED, UNTRUSTED, WATERMARK_ONLY, UNMARKED, TAMPERED, UNREADABLE = RANKS = (0, 3, 5, 6, 4, 2)
 PLACES = {"trusted": TRUSTED, "untrusted": UNTRUSTED, "tampered": TAMPERED}
+PAGES = (".html", ".htm")
 STATES = {
     "trusted": "signed and trusted",
     "untrusted": "signed but UNTRUSTED: whole, but nobody whom this machine trusts vouches for the signer",
@@ -64,6 +65,8 @@ def verify(
     """
     if not files:
         raise RequestError("Name a file to verify, such as: kineo verify ball.mp4.")
+    if report and report.suffix.lower() not in PAGES:  # else a clip named by mistake would be replaced
+        raise RequestError(f"The report is a page: end its name in .html, unlike {report.name!r}.")
     codes, said = [], []
     for path in files:
         code, lines = _verify(path, trust or [], thorough, json)

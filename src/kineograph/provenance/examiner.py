@@ -18,6 +18,7 @@ from kineograph.media.worker import confine
 from kineograph.provenance.signing import context
 
 NO_MANIFEST = ("ManifestNotFound", "NotSupported", "JumbfNotFound")
+ELSEWHERE = "Remote"  # the file names an address of its manifest, from which nothing is fetched
 
 
 def main() -> None:
@@ -25,17 +26,24 @@ def main() -> None:
     roots = Path(anchors).read_text(encoding="utf-8") if anchors else ""
     manifest = Path(sidecar).read_bytes() if sidecar else None
     confine(LIMITS)
-    print(json.dumps(examine(kind, roots, manifest)))
+    answer = examine(kind, roots)
+    if manifest is not None and "state" not in answer:  # what lies beside a file is second to what is in it
+        answer = examine(kind, roots, manifest)
+    print(json.dumps(answer))
 
 
-def examine(kind: str, roots: str, manifest: bytes | None) -> dict[str, Any]:
-    """The manifest store and what is right and wrong with it; an empty object if there is none."""
+def examine(kind: str, roots: str, manifest: bytes | None = None) -> dict[str, Any]:
+    """The manifest store and, as `state`, its worth; or where it is instead; or nothing."""
+    sys.stdin.buffer.seek(0)
     try:
         with context(roots) as settings, Reader(kind, sys.stdin.buffer, manifest, context=settings) as reader:
             return {"state": reader.get_validation_state(), "store": json.loads(reader.json())}
     except C2paError as error:
-        if type(error).__name__.strip("_").removeprefix("C2pa") in NO_MANIFEST:
+        cause = str(error).partition(" ")[0].rstrip(":")
+        if cause in NO_MANIFEST:
             return {}
+        if cause == ELSEWHERE:
+            return {"elsewhere": str(error).rpartition(" ")[2]}
         return {"state": "Invalid", "store": {}, "reason": str(error)[:300]}
 
 

@@ -101,11 +101,21 @@ def anchors(more: Sequence[Path] = ()) -> str:
     """The roots that are trusted here, in PEM: that of the local certificate, those in trusted/, and `more`.
 
     Raises:
-        RequestError: one of the files can't be read.
+        RequestError: one of the files can't be read, or holds no certificate.
     """
     own = home() / "signer" / "root.pem"
     files = [*([own] if own.exists() else []), *sorted((home() / "trusted").glob("*.pem")), *more]
-    return "\n".join(map(_read, files))
+    return "\n".join(map(_roots, files))
+
+
+def _roots(path: Path) -> str:
+    """What a file holds, checked: one damaged root would make all that is signed unreadable."""
+    text = _read(path)
+    try:
+        x509.load_pem_x509_certificates(text.encode())
+    except ValueError as error:
+        raise RequestError(f"{path} holds no whole certificate in PEM: mend it, or do without it.") from error
+    return text
 
 
 def watermark_key() -> bytes:
@@ -136,7 +146,10 @@ def _configured(path: Path) -> Identity:
         raise RequestError(
             f"{path} must hold a JSON object with 'certificates' and 'key'; mend or remove it."
         )
-    given = from_dict(Settings, values)
+    try:
+        given = from_dict(Settings, values)
+    except RequestError as error:
+        raise RequestError(f"In {path}: {error}") from error
     if given.algorithm not in ALGORITHMS:
         raise RequestError(f"The algorithm in {path} must be one of {', '.join(ALGORITHMS)}.")
     if bool(given.key) == bool(given.command):
@@ -163,9 +176,9 @@ def _command(words: tuple[str, ...]) -> Callback:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # of no text, and of a name that no file may have
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise RequestError(f"{path} can't be read ({reason}): mend it, or sign without it.") from error
+        raise RequestError(f"{path} can't be read ({reason}): mend it, or do without it.") from error
 
 
 # The local one
@@ -192,7 +205,8 @@ def _make(folder: Path) -> None:
     except OutputError as error:
         if not (folder / "chain.pem").exists():
             raise OutputError(
-                f"There is no place for a key to sign with: {error} Else name a folder by {HOME}."
+                f"No key to sign with can be made, as {folder} can't be written or holds something else: "
+                f"move that away, or name another folder by {HOME}."
             ) from error
 
 

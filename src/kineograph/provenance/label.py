@@ -21,10 +21,12 @@ class Label:
     If `text` doesn't fit in, letters get smaller, and last "AI" takes its place.
 
     Raises:
-        RequestError: not even that fits.
+        RequestError: not even that fits, or the font lacks a letter.
     """
 
     def __init__(self, text: str, width: int, height: int) -> None:
+        if lacking := _lacking(text):
+            raise RequestError(f"A label can't show {lacking!r}, which its font lacks: use plain letters.")
         words = next((drawn for drawn in _sizes(text, height) if drawn.shape[1] <= width), None)
         if words is None or words.shape[0] > height:
             raise RequestError(
@@ -46,6 +48,13 @@ def _sizes(text: str, height: int) -> list[NDArray[np.float64]]:
     wanted = max(LEAST_PIXELS, round(SHARE * height))
     sizes = [(text, pixels) for pixels in range(wanted, LEAST_PIXELS - 1, -1)]
     return [_drawn(words, pixels) for words, pixels in [*sizes, (SHORT, LEAST_PIXELS)]]
+
+
+def _lacking(text: str) -> str:
+    """The letters in whose place the font would draw a box."""
+    font = ImageFont.load_default(LEAST_PIXELS)
+    box = bytes(font.getmask("\uffff"))  # which is no letter
+    return "".join(letter for letter in dict.fromkeys(text) if bytes(font.getmask(letter)) == box)
 
 
 def _drawn(text: str, pixels: int) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from kineograph.provenance.claim import Claim, Source
 from kineograph.provenance.identity import identity, watermark_key
 from kineograph.provenance.label import Label
 from kineograph.provenance.marking import MARKED, Marking
-from kineograph.provenance.signing import needs_sidecar, sidecar_of, sign
+from kineograph.provenance.signing import needs_sidecar, sidecar_of, sign, try_out
 from kineograph.provenance.watermark import Watermark, Watermarker
 from kineograph.video import Chunk, Frames, Video
 
@@ -46,21 +46,31 @@ class Saved:
     sidecar: Path | None = None
 
 
+TRIAL = 16  # pixels a side
+
+
 class _NothingYetError(Exception):
     """Ends a trial without leaving a file."""
 
 
 def check(path: str | Path, fps: float, marking: Marking = MARKED) -> None:
-    """Refuse before any work what `save` would refuse after it: folder, permission, suffix, rate, signer.
+    """Refuse before any work what `save` would refuse after it: folder, permission, suffix, rate, key, label.
 
     Raises:
         OutputError: the file can't be written or signed.
-        RequestError: the signer that is configured can't be used.
+        RequestError: the signer or key that is configured, or a label, can't be used.
     """
-    with suppress(_NothingYetError), open_encoder(path, 16, 16, fps):
+    with suppress(_NothingYetError), open_encoder(path, TRIAL, TRIAL, fps):
         raise _NothingYetError
+    if needs_sidecar(Path(path)):
+        with suppress(_NothingYetError), replacing(sidecar_of(Path(path))):
+            raise _NothingYetError
+    if marking.label:
+        Label(marking.label, TRIAL, TRIAL)
+    if marking.watermark:
+        watermark_key()
     if marking.sign:
-        identity()
+        try_out(identity())
 
 
 def save(
@@ -191,7 +201,8 @@ def _sealing(path: Path, claim: Claim, marking: Marking, sources: Sequence[Sourc
         return
     yield seal
     if needs_sidecar(path):  # one of a file that was replaced
-        sidecar_of(path).unlink(missing_ok=True)
+        with explaining(sidecar_of(path)):
+            sidecar_of(path).unlink(missing_ok=True)
 
 
 def _seal(

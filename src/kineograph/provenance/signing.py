@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from c2pa import Builder, C2paError, C2paSignerInfo, C2paSigningAlg, Context, Reader
 from c2pa.c2pa import Signer
 
-from kineograph.errors import OutputError
+from kineograph.errors import MediaError, OutputError
 from kineograph.media.formats import HEAD_BYTES, sniff
 from kineograph.media.sandbox import opened
-from kineograph.media.wire import LIMITS
-from kineograph.provenance.claim import COMPOSITE, Claim, Source
+from kineograph.media.wire import LIMITS, Unreadable
+from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim, Source
 from kineograph.provenance.identity import Identity
 
 CLAIM = "org.kineograph.claim"  # the label of our own assertion
@@ -40,7 +41,7 @@ KINDS = {  # of what can hold a manifest
     ".webp": "image/webp",
 }
 OTHER_KINDS = {".webm": "video/webm", ".mkv": "video/x-matroska"}
-UNCHECKED = ("signingCredential.untrusted",)  # is no fault of the file
+ANY_FILE = "application/octet-stream"  # no manifest is looked for in it
 
 
 def context(anchors: str = "") -> Context:
@@ -62,40 +63,79 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name + SIDECAR)
 
 
+def kind_of(file: BinaryIO) -> str:
+    """The media type of an opened file, told by its first bytes. Raises Unreadable."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    return (KINDS | OTHER_KINDS)[f".{sniff(head).name}"]
+
+
+def try_out(who: Identity) -> None:
+    """Sign a few bytes, without a time stamp, to find before any work what would be found after it.
+
+    Raises:
+        OutputError: nothing can be signed, for instance because certificate and key don't fit.
+    """
+    kind, trial, who = OTHER_KINDS[".webm"], BytesIO(b"trial"), replace(who, time_stamp=None)
+    claim = Claim("kineograph", GENERATED)
+    try:
+        with context() as plain, Builder(_definition(claim, ()), plain) as builder, signer(who) as key:
+            builder.set_no_embed()
+            _check(kind, trial, builder.sign(key, kind, trial, BytesIO()), plain)
+    except C2paError as error:
+        raise _refusal(error) from error
+
+
 def sign(
     path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None = None
 ) -> None:
     """Sign the file `path`: in its place or, if `sidecar` is given, by a manifest in that other file.
 
     The signature is read back and checked before anything is replaced. If the time stamp server can't be
-    reached, the file is signed without a time stamp, with a warning.
+    reached, or the manifest of a source is too broken to be kept, the file is signed without, with a warning.
 
     Raises:
         OutputError: the file can't be signed, for instance because certificate and key don't fit.
+        MediaError: a source is gone.
     """
-    try:
-        manifest = _signed(path, claim, sources, who, sidecar)
-    except C2paError as error:
-        if who.time_stamp is None:
-            reason = str(error).rstrip(".")
-            raise OutputError(
-                f"The file can't be signed ({reason}): check the certificate and the key."
-            ) from error
-        warnings.warn(f"No time stamp from {who.time_stamp}: signed without.", stacklevel=2)
-        return sign(path, claim, sources, replace(who, time_stamp=None), sidecar)
-    if sidecar:
-        sidecar.write_bytes(manifest)
+    failure = None
+    for stamped, keep in product(*_ways(sources, who)):
+        signing = who if stamped else replace(who, time_stamp=None)
+        try:
+            manifest = _signed(path, claim, sources, signing, sidecar, keep)
+        except C2paError as error:
+            failure = error
+            continue
+        if not stamped and who.time_stamp:
+            warnings.warn(f"No time stamp from {who.time_stamp}: signed without.", stacklevel=2)
+        if not keep:
+            warnings.warn("The manifests of what went in can't be kept: one is broken.", stacklevel=2)
+        if sidecar:
+            sidecar.write_bytes(manifest)
+        return
+    assert failure is not None
+    raise _refusal(failure) from failure
+
+
+def _ways(sources: Sequence[Source], who: Identity) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+    """What is wanted first, and then less: whether there is a time stamp, whether manifests are kept."""
+    return ((True, False) if who.time_stamp else (False,), (True, False) if sources else (True,))
+
+
+def _refusal(error: C2paError) -> OutputError:
+    reason = str(error).rstrip(".")
+    return OutputError(f"The file can't be signed ({reason}): check the certificate and the key.")
 
 
 def _signed(
-    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None
+    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None, keep: bool
 ) -> bytes:
     """The manifest, which has come into the file unless there is a sidecar."""
     kind = (KINDS | OTHER_KINDS)[path.suffix.lower()]
     part = path.with_name(f".kineograph-{secrets.token_hex(6)}{path.suffix}")
     with context() as settings, Builder(_definition(claim, sources), settings) as builder, signer(who) as key:
         for number, source in enumerate(sources):
-            _add(builder, source, number)
+            _add(builder, source, number, keep)
         if sidecar:
             builder.set_no_embed()
         try:
@@ -184,10 +224,11 @@ def _label(number: int) -> str:
     return f"source-{number}"
 
 
-def _add(builder: Builder, source: Source, number: int) -> None:
-    """Name a file that went in, by its content and with the marks that it brings, not by its path."""
+def _add(builder: Builder, source: Source, number: int, keep: bool) -> None:
+    """Name a file that went in, not by its path; `keep` the manifest that it brings."""
     described = {"label": _label(number), "relationship": "parentOf" if source.parent else "componentOf"}
-    with opened(source.path, LIMITS) as file:
-        form = sniff(file.read(HEAD_BYTES)).name
-        file.seek(0)
-        builder.add_ingredient(json.dumps(described), (KINDS | OTHER_KINDS)[f".{form}"], file)
+    try:
+        with opened(source.path, LIMITS) as file:
+            builder.add_ingredient(json.dumps(described), kind_of(file) if keep else ANY_FILE, file)
+    except Unreadable as reason:
+        raise MediaError(f"{source.path!r} {reason}") from reason

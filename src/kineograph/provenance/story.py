@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST_LETTERS = 200  # of one thing that a stranger's file says
+UNTRUSTED, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
+ABOUT_SIGNERS = frozenset({UNTRUSTED, EXPIRED})  # a file with these faults alone is whole
 
 SOURCES = {  # https://cv.iptc.org/newscodes/digitalsourcetype/
     "trainedAlgorithmicMedia": "made by a model (generative AI)",
@@ -95,8 +97,19 @@ def _model(manifest: Mapping[str, Any]) -> Iterator[str]:
 def _material(manifest: Mapping[str, Any]) -> Iterator[str]:
     for ingredient in _list(manifest, "ingredients"):
         role = "It was made from" if ingredient.get("relationship") == "parentOf" else "It contains"
-        marked = "with a manifest of its own" if ingredient.get("active_manifest") else "without a manifest"
-        yield f"{role} a file of the kind {printable(ingredient.get('format')) or 'unknown'}, {marked}."
+        kind = printable(ingredient.get("format")) or "unknown"
+        yield f"{role} a file of the kind {kind}, {_marked(ingredient)}."
+
+
+def _marked(ingredient: Mapping[str, Any]) -> str:
+    if not ingredient.get("active_manifest"):
+        return "without a manifest"
+    results = ingredient.get("validation_results")
+    own = results.get("activeManifest") if isinstance(results, Mapping) else None
+    failures = [fault.get("code") for fault in _list(own if isinstance(own, Mapping) else {}, "failure")]
+    if all(code in ABOUT_SIGNERS for code in map(str, failures)):
+        return "with a manifest of its own"
+    return "with a manifest of its own that it did not fit, as it had been TAMPERED with"
 
 
 def _list(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

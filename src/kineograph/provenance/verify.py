@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kineograph.errors import MediaError
-from kineograph.media.formats import HEAD_BYTES, sniff
 from kineograph.media.probe import probe
 from kineograph.media.sandbox import PACKAGES, opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.identity import anchors
-from kineograph.provenance.signing import CLAIM, KINDS, OTHER_KINDS, WATERMARK, sidecar_of
-from kineograph.provenance.story import printable, told
+from kineograph.provenance.signing import CLAIM, WATERMARK, kind_of, sidecar_of
+from kineograph.provenance.story import ABOUT_SIGNERS, EXPIRED, UNTRUSTED, printable, told
 from kineograph.provenance.traces import Marked, watermark_of
 from kineograph.provenance.watermark import Watermarker
 
@@ -38,9 +37,9 @@ class Signed:
     """What the signed manifest is worth and says.
 
     signature: `trusted`, `untrusted` (whole, but signed by somebody whom this machine doesn't know),
-    `tampered` or `none`. faults: why it is tampered. signer, time: who signed, and when, if a time stamp says
-    so. story: what is claimed, in sentences. claim: our own assertion, if there is one. payload: what the
-    manifest says that the watermark carries.
+    `tampered` or `none`. faults: why it is tampered, or not as it should be. signer, time: who signed, and
+    when, if a time stamp says so. story: what is claimed, in sentences. claim: our own assertion, if there is
+    one. payload: what the manifest says that the watermark carries.
     """
 
     signature: Signature
@@ -108,17 +107,19 @@ def signature_of(path: Path, roots: str) -> Signed:
         MediaError: the file can't be read.
     """
     answer = _examined(path, roots)
-    if not answer:
-        return Signed("none")
+    if "state" not in answer:
+        where = printable(answer.get("elsewhere"))
+        return Signed("none", (f"its manifest is at {where}, which is not fetched",) if where else ())
     store = answer.get("store") or {}
     active = store.get("manifests", {}).get(store.get("active_manifest"), {})
     results = store.get("validation_results", {}).get("activeManifest", {})
-    faults = [printable(fault.get("code")) for fault in results.get("failure", [])]
-    faults = [fault for fault in faults if fault != "signingCredential.untrusted"]
+    failures = [printable(fault.get("code")) for fault in results.get("failure", [])]
+    reason = [printable(answer["reason"])] if "reason" in answer else []
+    faults = [fault for fault in failures if fault != UNTRUSTED] or reason
     info = active.get("signature_info", {})
     return Signed(
-        signature=_state(str(answer["state"]), faults),
-        faults=tuple(dict.fromkeys(faults)) or ((answer["reason"],) if "reason" in answer else ()),
+        signature=_state(str(answer["state"]), failures),
+        faults=tuple(dict.fromkeys(faults)),
         signer=_signer(info),
         time=printable(info["time"]) if info.get("time") else None,
         story=told(active),
@@ -127,21 +128,25 @@ def signature_of(path: Path, roots: str) -> Signed:
     )
 
 
-def _state(state: str, faults: Sequence[str]) -> Signature:
-    if faults or state not in ("Valid", "Trusted"):
-        return "tampered"
-    return "trusted" if state == "Trusted" else "untrusted"
+def _state(state: str, failures: Sequence[str]) -> Signature:
+    """Whoever signed may be unknown, or their certificate have ended: the file is whole all the same."""
+    if state == "Trusted" and not failures:
+        return "trusted"
+    whole = state == "Valid" or EXPIRED in failures
+    return "untrusted" if whole and ABOUT_SIGNERS.issuperset(failures) else "tampered"
 
 
 def _examined(path: Path, roots: str) -> dict[str, Any]:
     """The examiner's answer; that it dies says as much as that the manifest is broken."""
-    beside = sidecar_of(path)
-    with tempfile.TemporaryDirectory() as folder:
-        trust = Path(folder) / "roots.pem"
-        trust.write_text(roots, encoding="utf-8")
-        words = [_kind(path), str(trust) if roots.strip() else "", str(beside) if _is_sidecar(beside) else ""]
-        with opened(path, LIMITS) as file:
+    try:
+        with opened(path, LIMITS) as file, tempfile.TemporaryDirectory() as folder:
+            kind, beside = kind_of(file), sidecar_of(path)
+            trust = Path(folder) / "roots.pem"
+            trust.write_text(roots, encoding="utf-8")
+            words = [kind, str(trust) if roots.strip() else "", str(beside) if _is_sidecar(beside) else ""]
             done = _run(words, file)
+    except Unreadable as reason:
+        raise MediaError(f"{path.name or str(path)!r} {reason}") from None
     try:
         answer = json.loads(done)
     except (ValueError, RecursionError):
@@ -163,17 +168,8 @@ def _run(words: Sequence[str], file: Any) -> bytes:
         return b""
 
 
-def _kind(path: Path) -> str:
-    """The media type, told by the first bytes."""
-    try:
-        with opened(path, LIMITS) as file:
-            return (KINDS | OTHER_KINDS)[f".{sniff(file.read(HEAD_BYTES)).name}"]
-    except Unreadable as reason:
-        raise MediaError(f"{path.name!r} {reason}") from None
-
-
 def _is_sidecar(beside: Path) -> bool:
-    return beside.is_file() and beside.stat().st_size <= LARGEST
+    return os.path.isfile(beside) and os.path.getsize(beside) <= LARGEST  # noqa: PTH113, PTH202 - of any name
 
 
 def _signer(info: dict[str, Any]) -> str | None:
