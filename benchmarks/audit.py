@@ -181,7 +181,7 @@ def _pooled(found: Audit) -> Opened:
     return next(one for one in found.opened if one.prompt == ALL)
 
 
-def main(*, minutes: float = 3, clips: int = 64, out: Path = Path("audits")) -> None:
+def main(*, minutes: float = 3, clips: int = 64, out: Path = Path("runs/audits")) -> None:
     """Train the models, audit them and print a table.
 
     Parameters
