@@ -214,3 +214,11 @@ def test_a_home_that_may_not_be_written(home):
     home.mkdir(mode=0o500)
     with pytest.raises(KineographError, match="KINEO_HOME"):
         identity.identity()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+@pytest.mark.parametrize("ask", [identity.identity, identity.watermark_key, identity.anchors])
+def test_a_home_that_may_not_be_looked_into(ask, home):
+    home.mkdir(mode=0)
+    with pytest.raises(RequestError, match="KINEO_HOME"):
+        ask()

@@ -1,6 +1,7 @@
 """What a file says of its origin is found out whoever made it, and is believed only as far as it deserves."""
 
 import json
+import os
 import random
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from command import imported, kineo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kineograph.errors import MediaError
 from kineograph.media.encode import save_image
 from kineograph.provenance import identity, mark, signing
 from kineograph.provenance.claim import GENERATED, Claim
@@ -113,6 +115,14 @@ def test_what_lies_beside_a_file_is_second_to_what_is_in_it(clips, here):
     Path("clip.mp4").write_bytes((clips / "clip.mp4").read_bytes())
     Path("clip.mp4.c2pa").write_bytes((clips / "clip.webm.c2pa").read_bytes())
     assert signature_of(Path("clip.mp4"), identity.anchors()).signature == "trusted"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_sidecar_that_may_not_be_read_is_not_called_tampering(clips, here):
+    Path("clip.webm").write_bytes((clips / "clip.webm").read_bytes())
+    Path("clip.webm.c2pa").touch(mode=0)
+    with pytest.raises(MediaError, match=r"'clip.webm.c2pa' may not be read"):
+        verify("clip.webm")
 
 
 # What is said

@@ -94,7 +94,7 @@ def identity() -> Identity:
     """
     folder = home()
     settings = folder / "signer.json"
-    return _configured(settings) if settings.exists() else _local(folder / "signer")
+    return _configured(settings) if _is_there(settings) else _local(folder / "signer")
 
 
 def anchors(more: Sequence[Path] = ()) -> str:
@@ -104,7 +104,7 @@ def anchors(more: Sequence[Path] = ()) -> str:
         RequestError: one of the files can't be read, or holds no certificate.
     """
     own = home() / "signer" / "root.pem"
-    files = [*([own] if own.exists() else []), *sorted((home() / "trusted").glob("*.pem")), *more]
+    files = [*([own] if _is_there(own) else []), *sorted((home() / "trusted").glob("*.pem")), *more]
     return "\n".join(map(_roots, files))
 
 
@@ -125,7 +125,7 @@ def watermark_key() -> bytes:
         RequestError: watermark.key is not as it must be.
     """
     path = home() / "watermark.key"
-    if not path.exists():
+    if not _is_there(path):
         return PUBLIC_KEY
     text = _read(path).strip()
     if not re.fullmatch("([0-9a-fA-F]{2}){16,}", text):
@@ -173,6 +173,16 @@ def _command(words: tuple[str, ...]) -> Callback:
     return sign
 
 
+def _is_there(path: Path) -> bool:
+    """Where that can't be known, another key must not take its place in silence: raises RequestError."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise RequestError(
+            f"{path} can't be looked for ({error.strerror}): mend that, or name another folder by {HOME}."
+        ) from error
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -185,7 +195,7 @@ def _read(path: Path) -> str:
 
 
 def _local(folder: Path) -> Identity:
-    if not (folder / "chain.pem").exists():
+    if not _is_there(folder / "chain.pem"):
         _make(folder)
     return Identity(_read(folder / "chain.pem"), _read(folder / "key.pem"))
 
@@ -203,7 +213,7 @@ def _make(folder: Path) -> None:
                 (part / name).touch(mode=0o600)
                 (part / name).write_text(text, encoding="utf-8")
     except OutputError as error:
-        if not (folder / "chain.pem").exists():
+        if not _is_there(folder / "chain.pem"):
             raise OutputError(
                 f"No key to sign with can be made, as {folder} can't be written or holds something else: "
                 f"move that away, or name another folder by {HOME}."

@@ -169,7 +169,10 @@ def _run(words: Sequence[str], file: Any) -> bytes:
 
 
 def _is_sidecar(beside: Path) -> bool:
-    return os.path.isfile(beside) and os.path.getsize(beside) <= LARGEST  # noqa: PTH113, PTH202 - of any name
+    there = os.path.isfile(beside) and os.path.getsize(beside) <= LARGEST  # noqa: PTH113, PTH202 - of any name
+    if there and not os.access(beside, os.R_OK):
+        raise MediaError(f"{beside.name!r} may not be read: change its permissions, or copy it.")
+    return there
 
 
 def _signer(info: dict[str, Any]) -> str | None:
