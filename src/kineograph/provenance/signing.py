@@ -106,10 +106,7 @@ def sign(
         except C2paError as error:
             failure = error
             continue
-        if not stamped and who.time_stamp:
-            warnings.warn(f"No time stamp from {who.time_stamp}: signed without.", stacklevel=2)
-        if not keep:
-            warnings.warn("The manifests of what went in can't be kept: one is broken.", stacklevel=2)
+        _warn_of_less(None if stamped else who.time_stamp, keep)
         if sidecar:
             sidecar.write_bytes(manifest)
         return
@@ -120,6 +117,14 @@ def sign(
 def _ways(sources: Sequence[Source], who: Identity) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
     """What is wanted first, and then less: whether there is a time stamp, whether manifests are kept."""
     return ((True, False) if who.time_stamp else (False,), (True, False) if sources else (True,))
+
+
+def _warn_of_less(server: str | None, keep: bool) -> None:
+    """Say what a file was signed without: a time stamp from `server`, or the manifests of its sources."""
+    if server:
+        warnings.warn(f"No time stamp from {server}: signed without.", stacklevel=3)
+    if not keep:
+        warnings.warn("The manifests of what went in can't be kept: one is broken.", stacklevel=3)
 
 
 def _refusal(error: C2paError) -> OutputError:
