@@ -28,27 +28,34 @@ class Marked:
     limit: str | None = None
 
 
-def watermark_of(
-    path: Path, found: Probe, thorough: bool = False, others: Sequence[Watermarker] = ()
-) -> Marked:
-    """Look for a watermark in the first `SAMPLE` frames of a file, or in as many that are spread over it.
+def traces_in(path: Path, thorough: bool = False, others: Sequence[Watermarker] = ()) -> tuple[Probe, Marked]:
+    """What a file holds, and the watermark in its first `SAMPLE` frames, or in as many spread over it.
 
     Args:
         path: a video or image.
-        found: what it holds.
         thorough: spread the frames.
         others: watermarks of other kinds, which are looked for if there is none of ours.
+
+    Raises:
+        MediaError: it can't be read.
     """
+    fps = _sparse(probe(path)) if thorough else None
+    with reading(path, max_frames=SAMPLE, fps=fps) as (found, frames):
+        return found, _marked(found, frames, others)
+
+
+def _sparse(found: Probe) -> float | None:
+    """The rate at which `SAMPLE` frames are spread over a clip; None if it has no more."""
+    return SAMPLE / found.seconds if found.seconds * found.fps > SAMPLE else None
+
+
+def _marked(found: Probe, frames: Iterable[Frames], others: Sequence[Watermarker]) -> Marked:
     limit = limit_of(found.height, found.width, found.frames or round(found.seconds * found.fps))
-    spread = thorough and found.seconds * found.fps > SAMPLE
     try:
-        with reading(path, max_frames=SAMPLE, fps=SAMPLE / found.seconds if spread else None) as (_, frames):
-            mark = _first(frames, others)
+        mark = _first(frames, others)
     except MediaError as error:
         return Marked(None, limit=str(error))
-    if mark is None:
-        return Marked(None, limit=limit)
-    return Marked(mark.payload, mark.chance, mark.key > 0, limit)
+    return Marked(mark.payload, mark.chance, mark.key > 0, limit) if mark else Marked(None, limit=limit)
 
 
 def _first(frames: Iterable[Frames], others: Sequence[Watermarker]) -> Found | None:
@@ -61,6 +68,6 @@ def _first(frames: Iterable[Frames], others: Sequence[Watermarker]) -> Found | N
 def payload_in(path: str) -> int | None:
     """What a watermark in a file carries, if there is one that is found."""
     try:
-        return watermark_of(Path(path), probe(path)).payload
+        return traces_in(Path(path))[1].payload
     except MediaError:
         return None

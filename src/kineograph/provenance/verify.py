@@ -12,18 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from kineograph.errors import MediaError
-from kineograph.media.probe import probe
 from kineograph.media.sandbox import PACKAGES, opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.identity import anchors
 from kineograph.provenance.signing import CLAIM, WATERMARK, kind_of, sidecar_of
 from kineograph.provenance.story import ABOUT_SIGNERS, EXPIRED, UNTRUSTED, printable, told
-from kineograph.provenance.traces import Marked, watermark_of
+from kineograph.provenance.traces import Marked, traces_in
 from kineograph.provenance.watermark import Watermarker
 
 Signature = Literal["trusted", "untrusted", "tampered", "none"]
@@ -84,17 +84,17 @@ def verify(
         MediaError: it can't be read at all.
         RequestError: a file with roots can't be read.
     """
-    path = Path(path)
-    signed = signature_of(path, anchors(trusted))
-    try:
-        found = probe(path)
-    except MediaError:
-        if signed.signature == "none":
-            raise
-        return Verdict(str(path), signed, Marked(None, limit="The pixels can't be read."), {})
-    return Verdict(
-        str(path), signed, watermark_of(path, found, thorough, watermarkers), _claimed(found.metadata)
-    )
+    path, roots = Path(path), anchors(trusted)
+    with ThreadPoolExecutor() as pool:  # each of the two waits for a child of its own
+        pixels = pool.submit(traces_in, path, thorough, watermarkers)
+        signed = signature_of(path, roots)
+        try:
+            found, mark = pixels.result()
+        except MediaError:
+            if signed.signature == "none":
+                raise
+            return Verdict(str(path), signed, Marked(None, limit="The pixels can't be read."), {})
+    return Verdict(str(path), signed, mark, _claimed(found.metadata))
 
 
 # The signature
