@@ -391,6 +391,7 @@ def done(out):
     return {name: (out / f"{name}.mp4").stat().st_ino for name in names}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_made_twice_or_lost(tiny, here):
     """A process that makes the batch dies at a random touch of the folder, again and again."""
     whole, out = here / "whole", here / "out"

@@ -143,6 +143,7 @@ def test_a_clip_that_blurs_and_darkens_is_told():
     assert lost.color_drift > 0.15
 
 
+@pytest.mark.slow
 def test_long_clips_end_to_end(tmp_path):
     model = setup.quick(tmp_path).model
     (tmp_path / "docs").mkdir()
@@ -179,6 +180,7 @@ def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):
         main(quick=True, report=tmp_path / "none" / "page.md")
 
 
+@pytest.mark.slow
 def test_the_work_of_kept_codes_grows_with_their_number_and_without_keeping_them_with_its_square():
     counts = (4, 8, 16)
     work = streaming.works(counts, Effort(least=1, most=1, seconds=0.0, matrix=8))

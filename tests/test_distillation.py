@@ -64,6 +64,7 @@ def test_an_adapter_adds_to_some_parameters_the_same_in_place_and_in_a_copy():
     )
 
 
+@pytest.mark.slow
 def test_leaps_that_are_learnt_lead_where_the_small_steps_do():
     """From the same noise, leaps come nearer to the teacher's clip than as many of its own steps."""
     torch.manual_seed(0)

@@ -61,6 +61,7 @@ def test_the_canvas_holds_the_given_clip_and_says_what_is_wanted(edit):
         assert canvas.prompt == prompts.get(edit.name, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edit", [e for e in EDITS if e.world == SMALL or e.task == "removal"], ids=lambda edit: edit.name
 )

@@ -21,6 +21,8 @@ from kineograph.training.runs import run_of
 STEPS = 2
 SMALL = [name for name, preset in PRESETS.items() if isinstance(preset(), FamilyRecipe)]
 every_preset = pytest.mark.parametrize("preset", SMALL)
+SHIPPED = ("gan", "vae", "convlstm", "transformer", "diffusion-small")
+MAIN = [name if name in SHIPPED else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
 
 
 def tiny(preset: str) -> Recipe:
@@ -70,7 +72,7 @@ def test_a_run_makes_a_model_that_makes_clips(preset, whole, shards):
     assert facts.read(out / "model").world == "small"
 
 
-@every_preset
+@pytest.mark.parametrize("preset", MAIN)
 def test_stopped_and_resumed_it_makes_the_same(preset, whole, shards, tmp_path):
     recipe = tiny(preset)
     for _ in range(STEPS * len(recipe.stages) - 1):

@@ -218,12 +218,6 @@ def test_ideas_are_told_in_ten_sentences():
         assert len(re.findall(r"[.?!](?=\s|$)", idea)) == 10, name
 
 
-def test_what_is_planned_is_not_there_yet():
-    """When one of these comes, the page of concerns is to say so."""
-    for command in ("verify", "audit"):
-        assert not (ROOT / "src" / "kineograph" / "cli" / f"{command}.py").exists()
-
-
 def test_sections_come_in_the_same_order():
     order = ["The idea", "The equations", "Train it", "Its picture", "Its cost", "Where it fails"]
     for name in FAMILIES:

@@ -29,6 +29,7 @@ def uninterrupted(tmp_path_factory):
 # Kills
 
 
+@pytest.mark.slow
 def test_kills_at_every_kind_of_moment_leave_no_trace(tmp_path, uninterrupted):
     """24 times a child dies the moment that it opens, renames or removes its n-th file; once more a
     checkpoint is cut short."""

@@ -206,6 +206,7 @@ def stylist():
     return networks.eval()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_style_of_another_clip_is_taken_on_and_ones_own_changes_nothing(stylist):
     latents = two_styles(8, seed=1000)
