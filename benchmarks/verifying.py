@@ -114,11 +114,9 @@ def seconds_of_a_clip(folder: Path) -> float:
 def page(flipped: Alarms, whole: Alarms, signing: float, verifying: float) -> str:
     """The figures as a page in Markdown."""
     machine = cost.machine()
+    kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
     rows = [
-        [
-            "single bits flipped in the media of mp4, mov, webm, mkv and gif",
-            f"{flipped.noticed} of {flipped.files}",
-        ],
+        [f"single bits flipped in the media of {kinds}", f"{flipped.noticed} of {flipped.files}"],
         ["untouched files", f"{whole.noticed} of {whole.files}"],
     ]
     return f"""# Signing and verifying
