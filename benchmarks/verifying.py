@@ -128,8 +128,8 @@ printed this page with kineograph {kineograph.__version__} on {machine.processor
 {table(("what", "called tampered"), rows)}
 
 To sign a small picture takes {1000 * signing:.0f} ms, the check of what was signed included (median of
-{whole.files}). `kineo verify` takes {verifying:.1f} s as a whole process for 10 seconds of 1280x720 at 30 frames a
-second (median of {RUNS}; aim: 3 s).
+{whole.files}). `kineo verify` takes {verifying:.1f} s as a whole process for 10 seconds of 1280x720 at 30
+frames a second (median of {RUNS}; aim: 3 s).
 """
 
 
