@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def load(folder: Path, groups: Sequence[str]) -> ZeroShotScorer:
         ModelError: `transformers` isn't there, or the folder holds no such model in safetensors.
     """
     try:
-        from transformers import AutoModel, AutoProcessor
+        transformers = import_module("transformers")
     except ImportError as error:
         raise ModelError(
             "A scorer in a folder needs transformers: run pip install 'transformers>=5'."
@@ -64,8 +65,8 @@ def load(folder: Path, groups: Sequence[str]) -> ZeroShotScorer:
         raise ModelError(f"There is no model in safetensors in {folder}: name the folder of one.")
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe).eval()
-        processor = AutoProcessor.from_pretrained(folder, **safe)  # type: ignore[no-untyped-call]
+        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, **safe).eval()
+        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(f"The scorer in {folder} can't be loaded, {reason}: give another.") from error
