@@ -160,7 +160,7 @@ def generate(
     camera
         The path of the camera, "SHIFT,ZOOM SHIFT,ZOOM": from "0,1" to "0.16,1" it pans, to "0,1.2" it zooms.
     actions
-        What the thing does, a word a frame: none, left, right, jump; "right*8 jump none*4".
+        What the thing does, a word a frame: none, left, right, jump; `right*8 jump none*4`.
     fit
         How other shapes are fitted: crop (the default) fills the frame and cuts the rest off, pad keeps all.
     frames

@@ -86,7 +86,7 @@ def play(
     seed
         The random seed, 0 unless given: the same seed and actions play the same.
     actions
-        Play a script instead of keys: a word a frame of none, left, right, jump; "right*8 jump none*4".
+        Play a script instead of keys: a word a frame of none, left, right, jump; `right*8 jump none*4`.
         Needs no terminal.
     from_
         Play what a job record holds again.
