@@ -7,14 +7,12 @@ DIR/croissant.json   the same as Croissant with its vocabulary for responsible A
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from kineograph.config import from_dict
+from kineograph.data import records
 from kineograph.data.croissant import croissant
 from kineograph.data.duplicates import Pair
 from kineograph.data.sources import Source, source_of
@@ -94,11 +92,8 @@ def _counted(values: Iterable[str | None], options: Sequence[str]) -> dict[str, 
 
 def write(folder: Path, sheet: Datasheet) -> None:
     """Put both files beside the shards in `folder`, each whole or not at all."""
-    values = {SHEET: asdict(sheet), CROISSANT: croissant(sheet, folder)}
-    for name, content in values.items():
-        aside = folder / f".{name}.part"
-        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        aside.replace(folder / name)
+    records.write(folder / SHEET, asdict(sheet))
+    records.write(folder / CROISSANT, croissant(sheet, folder))
 
 
 def read(folder: Path) -> Datasheet | None:
@@ -108,10 +103,7 @@ def read(folder: Path) -> Datasheet | None:
         DataError: it is damaged.
     """
     path = folder / SHEET
-    if not path.exists():
-        return None
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(Datasheet, values)
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError, RequestError) as error:
+        return records.read(path, Datasheet)
+    except RequestError as error:
         raise DataError(f"'{path}' is damaged: remove it, or make the clips again.") from error

@@ -7,15 +7,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kineograph.config import from_dict
+from kineograph.data import records
 from kineograph.errors import ModelError, RequestError
 
 FILE = "training.json"
@@ -72,9 +70,7 @@ def continued(init: str, earlier: Facts, later: Facts) -> Facts:
 
 def write(folder: Path, facts: Facts) -> None:
     """Put the facts beside the model in `folder`, whole or not at all."""
-    aside = folder / f".{FILE}.part"
-    aside.write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
-    aside.replace(folder / FILE)
+    records.write(folder / FILE, asdict(facts))
 
 
 def read(folder: Path) -> Facts | None:
@@ -84,12 +80,9 @@ def read(folder: Path) -> Facts | None:
         ModelError: they are damaged.
     """
     path = folder / FILE
-    if not path.exists():
-        return None
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(Facts, values)
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError, RequestError) as error:
+        return records.read(path, Facts)
+    except RequestError as error:
         raise ModelError(f"'{path}' is damaged: get the model again or delete this file.") from error
 
 

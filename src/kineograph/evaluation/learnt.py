@@ -8,15 +8,14 @@ It names no file, as it travels with the model.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from kineograph.config import from_dict
+from kineograph.data import records
 from kineograph.data.datasheet import Datasheet, Used
 from kineograph.data.sources import ALLOW
 from kineograph.errors import ModelError, RequestError
+from kineograph.media.atomic import explaining, replacing
 
 FILE, CARD = "data.json", "README.md"
 
@@ -46,10 +45,9 @@ def write(folder: Path, learnt: Learnt, name: str) -> None:
     card = (
         f"# {name}\n\n{section(learnt)}\n\nIt was not measured: `kineo evaluate` and `kineo audit` do that.\n"
     )
-    for file, text in {FILE: json.dumps(asdict(learnt), indent=1) + "\n", CARD: card}.items():
-        aside = folder / f".{file}.part"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(folder / file)
+    records.write(folder / FILE, asdict(learnt))
+    with replacing(folder / CARD) as part, explaining(folder / CARD):
+        part.write_text(card, encoding="utf-8")
 
 
 def read(folder: Path) -> Learnt | None:
@@ -59,12 +57,9 @@ def read(folder: Path) -> Learnt | None:
         ModelError: it is damaged.
     """
     path = folder / FILE
-    if not path.exists():
-        return None
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(Learnt, values)
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError, RequestError) as error:
+        return records.read(path, Learnt)
+    except RequestError as error:
         raise ModelError(f"'{path}' is damaged: get the model again or delete this file.") from error
 
 

@@ -154,20 +154,24 @@ def check_file(status: os.stat_result, limits: Limits) -> None:
         raise Unreadable(f"is too large, {size:.3g} GB: cut it to at most {most:.3g} GB.")
 
 
-def start(file: FileIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
-    """The child, with this process's modules within reach, but not the working directory's (-P)."""
-    environment = os.environ | {
+def environment() -> dict[str, str]:
+    """What a child is told: where this process's modules are, and to be one thread."""
+    return os.environ | {
         "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(PACKAGES)]),
         "OPENBLAS_NUM_THREADS": "1",  # threads would take address space
         "OMP_NUM_THREADS": "1",
     }
+
+
+def start(file: FileIO, form: Format, task: Task) -> subprocess.Popen[bytes]:
+    """The child, with this process's modules within reach, but not the working directory's (-P)."""
     try:
         return subprocess.Popen(  # noqa: S603 - a fixed command, no shell
             [sys.executable, "-P", "-s", "-m", WORKER, form.name, task.to_json()],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=environment(),
             pipesize=PIPE_BYTES,
         )
     except OSError as error:

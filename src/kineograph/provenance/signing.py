@@ -25,8 +25,8 @@ from kineograph.media.sandbox import opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim, Source
 from kineograph.provenance.identity import Identity
+from kineograph.provenance.story import CLAIM
 
-CLAIM = "org.kineograph.claim"  # the label of our own assertion
 WATERMARK = "org.kineograph.watermark"
 SIDECAR = ".c2pa"
 KINDS = {  # of what can hold a manifest
@@ -129,6 +129,8 @@ def _warn_of_less(server: str | None, keep: bool) -> None:
 
 def _refusal(error: C2paError) -> OutputError:
     reason = str(error).rstrip(".")
+    if reason.startswith("Io:"):  # the library keeps to itself what the system said
+        return OutputError(f"The signed file can't be written ({reason}): the disk may be full.")
     return OutputError(f"The file can't be signed ({reason}): check the certificate and the key.")
 
 

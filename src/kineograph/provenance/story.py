@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+CLAIM = "org.kineograph.claim"  # the label of our own assertion
 MOST_LETTERS = 200  # of one thing that a stranger's file says
 UNTRUSTED, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 ABOUT_SIGNERS = frozenset({UNTRUSTED, EXPIRED})  # a file with these faults alone is whole
@@ -75,7 +76,7 @@ def _deed(action: Mapping[str, Any]) -> str:
 def _model(manifest: Mapping[str, Any]) -> Iterator[str]:
     for assertion in _list(manifest, "assertions"):
         data = assertion.get("data")
-        if assertion.get("label") != "org.kineograph.claim" or not isinstance(data, Mapping):
+        if assertion.get("label") != CLAIM or not isinstance(data, Mapping):
             continue
         if data.get("model"):
             weights = printable(data.get("weights_hash"))[:16]

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kineograph.errors import MediaError
-from kineograph.media.sandbox import PACKAGES, opened
+from kineograph.media.sandbox import environment, opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.identity import anchors
-from kineograph.provenance.signing import CLAIM, WATERMARK, kind_of, sidecar_of
-from kineograph.provenance.story import ABOUT_SIGNERS, EXPIRED, UNTRUSTED, printable, told
+from kineograph.provenance.signing import WATERMARK, kind_of, sidecar_of
+from kineograph.provenance.story import ABOUT_SIGNERS, CLAIM, EXPIRED, UNTRUSTED, printable, told
 from kineograph.provenance.traces import Marked, traces_in
 from kineograph.provenance.watermark import Watermarker
 
@@ -158,11 +158,10 @@ def _examined(path: Path, roots: str) -> dict[str, Any]:
 
 
 def _run(words: Sequence[str], file: Any) -> bytes:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(PACKAGES)])}
     command = [sys.executable, "-P", "-s", "-m", EXAMINER, *words]
     try:
         return subprocess.run(  # noqa: S603 - a fixed command, no shell
-            command, stdin=file, capture_output=True, env=environment, timeout=LIMITS.wall_seconds
+            command, stdin=file, capture_output=True, env=environment(), timeout=LIMITS.wall_seconds
         ).stdout
     except subprocess.TimeoutExpired:
         return b""
