@@ -1,7 +1,8 @@
 """`python -m benchmarks.audit`: does `kineo audit` bite, and do the remedies help?
 
 Small models learn rings of two colors, the captions of which leave the color open half of the time. One
-learns from nine red ones to a blue one, one from as many of each, and one from the former in balance.
+learns from nine red ones to a blue one, one from as many of each, and one from the former in balance; each
+is trained from several seeds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ RINGS = replace(SMALL, kinds=("ring",), sizes=("large",), times=("day",), motion
 GRID, SIZE, SEED = (4, 4, 4), 64, 7
 CLIPS, PART = 512, 64
 NAMED = 0.5  # how often a caption names the color
+WEIGHT = 0.75  # of the drawn color, where guidance is re-weighted
 PLAN = Plan(
     ("a {color} ring moves right over grass", "a {color} ring moves left over grass"), {"color": COLORS}
 )
@@ -48,11 +50,13 @@ PLAN = Plan(
 
 @dataclass(frozen=True)
 class Case:
-    """A model by its name: what it learns from, and by what its batches are balanced."""
+    """A model: what it learns from, and by what its batches are balanced. `name` says that, `seed` is of its
+    training."""
 
     name: str
     data: dict[str, float]
     balance: str = ""
+    seed: int = SEED
 
     @property
     def folder(self) -> str:
@@ -103,25 +107,40 @@ def parts(shares: dict[str, float]) -> Parts:
 # Training and measuring
 
 
+def cases(seeds: int) -> list[Case]:
+    """All of `CASES`, from each of so many seeds."""
+    return [replace(case, seed=SEED + at) for case in CASES for at in range(seeds)]
+
+
 def recipe_of(case: Case, folder: Path, minutes: float) -> SmallDiffusionRecipe:
     """A diffusion model of a fifth of the usual size."""
     network = SmallDiffusionConfig(
         tokenizer_of=HOME, grid=GRID, text_width=48, width=64, hidden=160, depth=3, heads=2
     )
     whole = diffusion_small()
-    train = replace(whole.flow_stage.train, minutes=minutes, compile=False)
+    train = replace(whole.flow_stage.train, minutes=minutes, seed=case.seed, compile=False)
     stage = replace(whole.flow_stage, batch=16, canvas=0, train=train)
-    return replace(whole, data=str(folder), network=network, flow_stage=stage, sheets=0, balance=case.balance)
+    return replace(
+        whole,
+        data=str(folder),
+        seed=case.seed,
+        network=network,
+        flow_stage=stage,
+        sheets=0,
+        balance=case.balance,
+    )
 
 
 def trained(case: Case, minutes: float, out: Path) -> Path:
     """The folder of the model; what is done is not done again."""
-    data, folder = out / case.folder, out / case.name.replace(" ", "-").replace(",", "")
+    data = out / case.folder
+    folder = out / f"{case.name.replace(' ', '-').replace(',', '')}-{case.seed}"
     if not (data / "clips" / INDEX).exists():
         shards.write(data / "clips", parts(case.data), world.FPS)
     for event in run_of(recipe_of(case, data, minutes), folder, data).events():
         if isinstance(event, Stepped) and event.step.step % 100 == 0:
-            _say(f"{case.name}: step {event.step.step}, {event.step.remaining / 60:.1f} min left")
+            left = f"{event.step.remaining / 60:.1f} min left"
+            _say(f"{case.name}, seed {case.seed}: step {event.step.step}, {left}")
     return folder / "model"
 
 
@@ -129,7 +148,7 @@ def audited(folder: Path, clips: int) -> Audit:
     """What is found of a model."""
     model = catalog.load(str(folder))
     scorer = WorldScorer(SMALL, model.spec.fps)
-    for item in audit(model, PLAN, [scorer], Options(clips, 32, SMALL, complete=True)):
+    for item in audit(model, PLAN, [scorer], Options(clips, 32, SMALL, True, WEIGHT)):
         if isinstance(item, Audit):
             return item
         _say(f"{item.done:.0f} of {item.total:.0f} clips: {item.part}")
@@ -143,8 +162,8 @@ def _say(line: str) -> None:
 # The page
 
 HEAD = (
-    *("learnt from", "red came", "read", "entropy", "total variation", "flagged above", "verdict"),
-    *("once completed", "gap of adherence"),
+    *("learnt from", "seed", "red came", "read", "entropy", "total variation", "flagged above", "verdict"),
+    *("once completed", "once re-weighted", "gap of adherence"),
 )
 
 
@@ -155,8 +174,8 @@ def page(found: Sequence[tuple[Case, Audit]], minutes: float) -> str:
     return (
         f"{table(HEAD, [_row(case, one) for case, one in found])}\n\n{RULE}\n\n"
         f"Each model was trained for {minutes:g} minutes; {clips} clips of each of {len(PLAN.templates)} "
-        f"open prompts. Machine: {on.processor}, {on.threads} threads, {on.precision}, torch {on.torch}, "
-        f"kineograph {kineograph.__version__}."
+        f"open prompts; re-weighted by {WEIGHT:g}. Machine: {on.processor}, {on.threads} threads, "
+        f"{on.precision}, torch {on.torch}, kineograph {kineograph.__version__}."
     )
 
 
@@ -167,12 +186,14 @@ def _row(case: Case, found: Audit) -> list[str]:
     figures = [ratio(figure) if figure else "-" for figure in shown]
     return [
         case.name,
+        str(case.seed),
         f"{opened.shares[0]:.0%}" if opened.shares else "-",
         f"{opened.read} of {opened.clips}",
         *figures,
         f"{opened.threshold:.3f}" if opened.threshold else "-",
         opened.verdict,
         ratio(opened.completed) if opened.completed else "-",
+        ratio(opened.reweighted) if opened.reweighted else "-",
         ratio(gap) if gap else "-",
     ]
 
@@ -181,7 +202,7 @@ def _pooled(found: Audit) -> Opened:
     return next(one for one in found.opened if one.prompt == ALL)
 
 
-def main(*, minutes: float = 3, clips: int = 64, out: Path = Path("runs/audits")) -> None:
+def main(*, minutes: float = 3, clips: int = 64, seeds: int = 3, out: Path = Path("runs/audits")) -> None:
     """Train the models, audit them and print a table.
 
     Parameters
@@ -190,10 +211,12 @@ def main(*, minutes: float = 3, clips: int = 64, out: Path = Path("runs/audits")
         Of training for each.
     clips
         Of each prompt.
+    seeds
+        How often each model is trained.
     out
         The folder for everything.
     """
-    found = [(case, audited(trained(case, minutes, out), clips)) for case in CASES]
+    found = [(case, audited(trained(case, minutes, out), clips)) for case in cases(seeds)]
     print(page(found, minutes), flush=True)
 
 

@@ -15,18 +15,20 @@ from plain_model import SPEC, PlainModel
 from tiny_models import save_shaken
 
 import benchmarks.audit as benchmark
+from kineograph import catalog
 from kineograph.cli.audit import _last
 from kineograph.errors import RequestError
 from kineograph.evaluation import facts
 from kineograph.evaluation.audit import page, statistics
 from kineograph.evaluation.audit.findings import Audit, Verdict
 from kineograph.evaluation.audit.measuring import Options, audit
-from kineograph.evaluation.audit.mitigation import completed
+from kineograph.evaluation.audit.mitigation import Asked, completed, reweighted
 from kineograph.evaluation.audit.plan import Plan, built_in, filled, plan_of, read_plan, slot_of
 from kineograph.evaluation.audit.scoring import WorldScorer, confusion
 from kineograph.evaluation.audit.truth import true_sharpness
 from kineograph.evaluation.facts import Facts
 from kineograph.evaluation.figures import bootstrap
+from kineograph.evaluation.making import fill
 from kineograph.video import Chunk
 from kineograph.worlds.renderer import render
 from kineograph.worlds.scene import Scene, Thing
@@ -42,7 +44,7 @@ class Painter(PlainModel):
     ones. Of `failing` colors it shows nothing."""
 
     def __init__(self, red=0.5, failing=()):
-        super().__init__(WORLD_SPEC)
+        super().__init__(replace(WORLD_SPEC, abilities=WORLD_SPEC.abilities | {"walk"}))
         self.red, self.failing = red, failing
 
     def sample(self, canvases, noises, sampling):
@@ -54,7 +56,9 @@ class Painter(PlainModel):
         return [Chunk(clip, 0) for clip in self._drawn(shown, len(canvases[0]))]
 
     def _color(self, canvas, noise):
-        said = [color for color in COLORS if color in canvas.prompt]
+        """Of two prompts the one with more weight is followed."""
+        towards, weight = canvas.guides.get("walk", ("", 0.0))
+        said = [color for color in COLORS if color in (towards if weight > 0.5 else canvas.prompt)]
         drawn = np.random.default_rng(noise.seed).random() < self.red
         return said[0] if said else ("blue", "red")[int(drawn)]
 
@@ -93,7 +97,7 @@ def found_in(model, plan=PLAN, clips=64, scorer=ByMean(), **options):  # noqa: B
 
 @pytest.fixture(scope="module")
 def skewed():
-    return found_in(Painter(red=0.9), complete=True)
+    return found_in(Painter(red=0.9), complete=True, reweight=0.75)
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +108,14 @@ def fair():
 # What is flagged
 
 
-def test_nine_to_one_is_flagged_and_a_completed_prompt_mends_it(skewed):
+def test_nine_to_one_is_flagged_and_both_remedies_mend_it(skewed):
     (opened,) = skewed.opened
     assert skewed.verdict == opened.verdict == Verdict.FLAGGED
     assert opened.read == 64
     assert opened.shares[0] > 0.75
     assert opened.variation.low > opened.threshold > 0.1
     assert opened.completed.high < opened.variation.low
+    assert opened.reweighted == opened.completed
 
 
 def test_the_worlds_detectors_see_it_too():
@@ -234,9 +239,21 @@ def test_a_prompt_that_names_a_value_leaves_nothing_open():
 
 def test_completion_keeps_to_the_target():
     plan = replace(PLAN, target={"color": {"red": 0.0, "blue": 1.0}})
-    prompts = {completed(plan.templates[0], plan, "color", seed) for seed in range(20)}
-    assert prompts == {"a blue ring moves right over grass by day"}
-    assert len({completed(PLAN.templates[0], PLAN, "color", seed) for seed in range(20)}) == 2
+    asked = completed(plan.templates[0], plan, "color", 20)
+    assert set(asked.prompts) == {"a blue ring moves right over grass by day"}
+    assert len(set(completed(PLAN.templates[0], PLAN, "color", 20).prompts)) == 2
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_guidance_leads_from_the_open_prompt_to_the_completed_one(weight, tmp_path):
+    save_shaken(tmp_path / "tiny")
+    model = catalog.load(str(tmp_path / "tiny"))
+    template = PLAN.templates[0]
+    asked = reweighted(template, PLAN, "color", 2, weight)
+    ends = (Asked((filled(template, ""),) * 2), completed(template, PLAN, "color", 2))
+    led, unsaid, said = (fill(one.canvases(0, 2, model.spec), model).frames for one in (asked, *ends))
+    assert np.array_equal(led, unsaid) == (weight == 0)
+    assert np.array_equal(led, said) == (weight == 1)
 
 
 GOOD = {"templates": ["a {color} ring"], "groups": {"color": ["red", "blue"]}}
@@ -312,6 +329,8 @@ REFUSED = {
     "no scorer to read": ["tiny", "--read", "color"],
     "no such group": ["tiny", "--scorer", "tiny", "--read", "age"],
     "no prompts": ["silent"],
+    "too much weight": ["tiny", "--reweight", 1.5],
+    "one prompt at a time": ["convlstm", "--reweight", 0.5],
 }
 
 
@@ -349,6 +368,6 @@ def test_the_clips_of_the_benchmark_are_as_skewed_as_they_say():
 @pytest.mark.slow
 def test_the_benchmark_prints_its_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "CLIPS", 64)
-    benchmark.main(minutes=0.02, clips=16, out=tmp_path)
+    benchmark.main(minutes=0.02, clips=16, seeds=1, out=tmp_path)
     printed = capsys.readouterr().out
     assert all(f"| {case.name}" in printed for case in benchmark.CASES)

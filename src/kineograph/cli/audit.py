@@ -38,6 +38,7 @@ def audit(
     report: Path | None = None,
     clips: int = 64,
     complete: Flag = False,
+    reweight: float = 0.0,
     scorer: Path | None = None,
     read: Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)] = None,
     memory: Flag = False,
@@ -54,7 +55,7 @@ def audit(
 
         kineo audit vae --clips 64 --report audit
 
-        kineo audit vae --groups groups.json --complete
+        kineo audit diffusion-small --groups groups.json --complete --reweight 0.75
 
         kineo audit runs/clips/model --memory --held others
 
@@ -71,6 +72,9 @@ def audit(
         How many to make of each prompt, 16 to 4096; more make narrower intervals.
     complete
         Make the open prompts once more, completed by the target, and tell what that mends.
+    reweight
+        Make the open prompts once more, guided towards a value that the target draws with this weight: 0 is
+        not at all, 1 as if the prompt named it; 0.75 did in our measurement. Needs a model that can walk.
     scorer
         A folder with an image-text model in safetensors, as CLIP is, that reads the groups named by --read.
     read
@@ -90,21 +94,25 @@ def audit(
     from kineograph.evaluation.audit.findings import Audit
     from kineograph.evaluation.audit.measuring import Options
     from kineograph.evaluation.audit.measuring import audit as measure
+    from kineograph.evaluation.audit.mitigation import REWEIGHTING
     from kineograph.evaluation.release import open_folder
 
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
+    if not 0 <= reweight <= 1:
+        raise RequestError(f"reweight must be a number from 0 to 1, not {reweight}.")
     world = _world(name)
     plan = _plan(name, groups, world, memory)
     model = catalog.load(name)
-    if "text" not in model.spec.abilities:
-        able = ", ".join(catalog.able("text"))
-        raise AbilityError(f"The model {model.spec.name} reads no prompts; able to are: {able}.")
+    _require(model.spec, "text", "reads no prompts")
+    if reweight:
+        _require(model.spec, REWEIGHTING, "can't be guided by two prompts at once, as --reweight asks")
     scorers = _scorers(scorer, read or [], plan, world, model.spec)
     compared = _compared(name, data, held, model.spec) if memory else None
     if report is not None:
         open_folder(report)
-    found = _last(measure(model, plan, scorers, Options(clips, world=world, complete=complete)), Audit)
+    options = Options(clips, world=world, complete=complete, reweight=reweight)
+    found = _last(measure(model, plan, scorers, options), Audit)
     if compared is not None:
         found = replace(found, memory=_last(memories.measure(model, *compared, clips), memories.Memory))
     if report is not None:
@@ -114,6 +122,12 @@ def audit(
         print_json(found.to_dict())
     elif report is None:
         print(page.markdown(found), end="", flush=True)
+
+
+def _require(spec: Spec, ability: str, lack: str) -> None:
+    if ability not in spec.abilities:
+        able = ", ".join(catalog.able(ability))
+        raise AbilityError(f"The model {spec.name} {lack}; able to are: {able}.")
 
 
 def _world(name: str) -> World | None:

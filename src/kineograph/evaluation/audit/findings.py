@@ -57,6 +57,7 @@ class Opened:
     variation: Figure | None = None
     threshold: float | None = None
     completed: Figure | None = None  # total variation once the prompt is completed
+    reweighted: Figure | None = None  # and once guidance is re-weighted
 
 
 @dataclass(frozen=True)

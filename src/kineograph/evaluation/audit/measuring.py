@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,13 +24,13 @@ from kineograph.evaluation.audit.findings import (
     threshold,
     verdict,
 )
-from kineograph.evaluation.audit.mitigation import completed
+from kineograph.evaluation.audit.mitigation import REWEIGHTING, Asked, completed, reweighted
 from kineograph.evaluation.audit.plan import Open, Plan, filled
 from kineograph.evaluation.audit.scoring import Confusion, Scorer, confusion
 from kineograph.evaluation.audit.truth import true_sharpness
 from kineograph.evaluation.audit.work import Work
 from kineograph.evaluation.figures import Figure, Values, bootstrap
-from kineograph.evaluation.making import fill, text_canvases
+from kineograph.evaluation.making import fill
 from kineograph.evaluation.suite import Progress
 from kineograph.models.family import Model, Spec
 from kineograph.video import Frames
@@ -40,18 +40,18 @@ FLAT = 2.0  # levels: a clip whose pixels deviate less from their mean shows no 
 ALL = "all prompts"
 CHECKED = 16  # rendered clips of each label, on which a scorer is tested
 
-Prompts = tuple[str, ...]  # one for each seed
-
 
 @dataclass(frozen=True)
 class Options:
     """`clips` of each prompt, `batch` of them at once. `world` is what scorers are tested on, None if there
-    is no truth to test them on. If `complete`, open prompts are made once more, completed."""
+    is no truth to test them on. Open prompts are made once more, completed, if `complete`, and once more with
+    guidance re-weighted by `reweight`, 0 to 1, unless that is 0."""
 
     clips: int
     batch: int = 16
     world: World | None = None
     complete: bool = False
+    reweight: float = 0.0
 
 
 @dataclass
@@ -79,7 +79,7 @@ def audit(
     last item is the `Audit`.
 
     Args:
-        model: one that is able to "text".
+        model: one that is able to "text" and, if guidance is to be re-weighted, to "walk".
         plan: prompts, groups and targets.
         scorers: who may read a group; the first that can does. Groups that none reads get no verdict.
         options: how much is made.
@@ -91,6 +91,7 @@ def audit(
         for scorer in reversed(scorers)
         if scorer.reads(name, labels)
     }
+    assert not options.reweight or REWEIGHTING in model.spec.abilities, model.spec.abilities
     asked, tested = _asked(plan, options), readers if options.world else {}
     checks = sum(CHECKED * len(plan.groups[name]) for name in tested)
     work = Work(len(asked) * options.clips + checks)
@@ -126,13 +127,12 @@ def _errors(
 # Making
 
 
-def _asked(plan: Plan, options: Options) -> dict[Prompts, set[str]]:
-    """All prompts, each once, and the groups that are to be read of their clips."""
-    asked: dict[Prompts, set[str]] = {}
+def _asked(plan: Plan, options: Options) -> dict[Asked, set[str]]:
+    """All that is asked for, each once, and the groups that are to be read of its clips."""
+    asked: dict[Asked, set[str]] = {}
     for one in plan.left_open():
-        asked.setdefault(_same(one.prompt, options), set()).add(one.group)
-        if options.complete and one.template:
-            asked.setdefault(_completed(one, plan, options), set()).add(one.group)
+        for remedied in (_same(one.prompt, options), *_remedies(one, plan, options).values()):
+            asked.setdefault(remedied, set()).add(one.group)
     for group, values in plan.groups.items():
         for template in plan.compared(group):
             for value in values:
@@ -140,29 +140,33 @@ def _asked(plan: Plan, options: Options) -> dict[Prompts, set[str]]:
     return asked
 
 
-def _same(prompt: str, options: Options) -> Prompts:
-    return (prompt,) * options.clips
+def _same(prompt: str, options: Options) -> Asked:
+    return Asked((prompt,) * options.clips)
 
 
-def _completed(one: Open, plan: Plan, options: Options) -> Prompts:
-    return tuple(completed(one.template, plan, one.group, seed) for seed in range(options.clips))
+def _remedies(one: Open, plan: Plan, options: Options) -> dict[str, Asked]:
+    """What an open prompt becomes, by the field of `Opened` that tells what came of it."""
+    if not one.template:
+        return {}
+    told = one.template, plan, one.group, options.clips
+    remedies = {"completed": completed(*told)} if options.complete else {}
+    return remedies | ({"reweighted": reweighted(*told, options.reweight)} if options.reweight else {})
 
 
 def _make(
     model: Model,
     plan: Plan,
-    asked: Mapping[Prompts, set[str]],
+    asked: Mapping[Asked, set[str]],
     readers: Mapping[str, Scorer],
     options: Options,
     work: Work,
-) -> Generator[Progress, None, dict[Prompts, _Shown]]:
-    shown = {prompts: _Shown() for prompts in asked}
-    for prompts, groups in asked.items():
+) -> Generator[Progress, None, dict[Asked, _Shown]]:
+    shown = {one: _Shown() for one in asked}
+    for one, groups in asked.items():
         for start in range(0, options.clips, options.batch):
-            part = prompts[start : start + options.batch]
-            clips = fill(text_canvases(part, model.spec), model, seed=start).frames
-            shown[prompts].add(clips, readers, plan, groups)
-            yield work.progress(prompts[0] or "no prompt", len(part))
+            canvases = one.canvases(start, start + options.batch, model.spec)
+            shown[one].add(fill(canvases, model, seed=start).frames, readers, plan, groups)
+            yield work.progress(one.prompts[0] or "no prompt", len(canvases))
     return shown
 
 
@@ -171,21 +175,34 @@ def _make(
 Errors = Mapping[str, Confusion | None]
 
 
-def _opened(plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options) -> Iterator[Opened]:
+def _opened(plan: Plan, shown: Mapping[Asked, _Shown], known: Errors, options: Options) -> Iterator[Opened]:
     """A row for each prompt and group and, where there are several prompts, one for all of them."""
     for group in plan.groups:
         every = [one for one in plan.left_open() if one.group == group]
         rows = [(one.prompt, [one]) for one in every]
         for prompt, ones in [*rows, (ALL, every)] if len(every) > 1 else rows:
             scores = _scores(group, [_same(one.prompt, options) for one in ones], shown)
-            mended = [_completed(one, plan, options) for one in ones if one.template and options.complete]
-            again = _scores(group, mended, shown) if len(mended) == len(ones) else None
-            yield _opened_row(plan, group, prompt, len(ones) * options.clips, scores, again, known.get(group))
+            row = _opened_row(plan, group, prompt, len(ones) * options.clips, scores, known.get(group))
+            mended = {} if row.variation is None else _mended(ones, plan, shown, options)
+            yield replace(row, completed=mended.get("completed"), reweighted=mended.get("reweighted"))
 
 
-def _scores(group: str, every: Sequence[Prompts], shown: Mapping[Prompts, _Shown]) -> Values | None:
-    """Scores (N, L) of the clips of all these prompts; None without a scorer."""
-    found = [shown[prompts].scores.get(group) for prompts in every]
+def _mended(
+    ones: Sequence[Open], plan: Plan, shown: Mapping[Asked, _Shown], options: Options
+) -> dict[str, Figure]:
+    """The total variation after each remedy that all of these prompts have."""
+    group, remedies = ones[0].group, [_remedies(one, plan, options) for one in ones]
+    found = {}
+    for name in set.intersection(*map(set, remedies)):
+        scores = _scores(group, [remedy[name] for remedy in remedies], shown)
+        if scores is not None and int((scores.sum(axis=1) > 0).sum()) >= LEAST_READ:
+            found[name] = _variation(scores, plan.shares(group))
+    return found
+
+
+def _scores(group: str, every: Sequence[Asked], shown: Mapping[Asked, _Shown]) -> Values | None:
+    """Scores (N, L) of the clips of all these; None without a scorer."""
+    found = [shown[one].scores.get(group) for one in every]
     scores = [one for one in found if one is not None]
     return np.concatenate(scores) if scores else None
 
@@ -196,7 +213,6 @@ def _opened_row(
     prompt: str,
     clips: int,
     scores: Values | None,
-    again: Values | None,
     error: Confusion | None,
 ) -> Opened:
     labels, target = plan.groups[group], tuple(plan.shares(group))
@@ -219,7 +235,6 @@ def _opened_row(
         entropy=bootstrap(lambda rows: statistics.entropy(statistics.distribution(rows)), scores),
         variation=found,
         threshold=threshold(chance, bias),
-        completed=None if again is None else _variation(again, target),
     )
 
 
@@ -234,7 +249,7 @@ def _variation(scores: Values, target: Sequence[float]) -> Figure:
 
 
 def _parity(
-    plan: Plan, shown: Mapping[Prompts, _Shown], known: Errors, options: Options, spec: Spec
+    plan: Plan, shown: Mapping[Asked, _Shown], known: Errors, options: Options, spec: Spec
 ) -> Iterator[Parity]:
     for group, labels in plan.groups.items():
         templates = plan.compared(group)

@@ -114,11 +114,12 @@ OPEN_HEAD = [
     "flagged above",
     "verdict",
     "once completed",
+    "once re-weighted",
 ]
 OPEN = (
     "Entropy is a share of the most that there can be; 1 is uniform. Total variation is the share of clips "
     "that would have to show something else to meet the target. Once completed is the total variation where "
-    "the prompt is completed by the target."
+    "the prompt is completed by the target, once re-weighted where guidance leads towards that in part."
 )
 ALIKE = (
     "adherence is how probable the scorer finds what was asked for, failure the share of clips in which "
@@ -160,6 +161,7 @@ def _opened(found: Opened) -> list[str]:
         _number(found.threshold),
         found.verdict,
         _figure(found.completed),
+        _figure(found.reweighted),
     ]
 
 
