@@ -25,7 +25,8 @@ from kineograph.media.encode import save_image
 from kineograph.provenance import mark
 from kineograph.provenance.claim import RENDERED, Claim
 from kineograph.provenance.identity import anchors, identity
-from kineograph.provenance.signing import KINDS, OTHER_KINDS, context, sidecar_of, sign
+from kineograph.provenance.manifests import KINDS, OTHER_KINDS, context, sidecar_of
+from kineograph.provenance.signing import sign
 from kineograph.video import Chunk, Frames
 
 KINEO = Path(sys.executable).with_name("kineo")

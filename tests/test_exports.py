@@ -18,6 +18,7 @@ from kineograph.provenance import mark
 from kineograph.provenance.claim import COMPOSITE, GENERATED, RENDERED, Claim, Source, payload_of, sheet_claim
 from kineograph.provenance.identity import identity
 from kineograph.provenance.marking import LABEL, Marking
+from kineograph.provenance.signing import sign
 from kineograph.provenance.verify import verify
 from kineograph.provenance.watermark import PUBLIC_KEY, Found, detect
 from kineograph.video import Chunk, Video
@@ -123,9 +124,44 @@ def test_footage_whose_manifest_is_broken_still_makes_a_whole_file(here, capsys)
     data = Path("first.mp4").read_bytes()
     start = data.index(b"jumb") + 4
     Path("first.mp4").write_bytes(data[:start] + bytes(200) + data[start + 200 :])
-    with pytest.warns(UserWarning, match="can't be kept"):
+    with pytest.warns(UserWarning, match="first.mp4 can't be kept"):
         mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source("first.mp4", True)])
     assert verify("second.mp4").signed.signature == "trusted"
+
+
+def test_a_broken_manifest_does_not_cost_those_of_other_files(here):
+    save_image("whole.png", np.zeros((48, 64, 3), np.uint8))
+    mark.save([Chunk(textured(), 0)], CLAIM, "broken.mp4", 8)
+    sign(Path("whole.png"), CLAIM, (), identity())
+    data = Path("broken.mp4").read_bytes()
+    start = data.index(b"jumb") + 4
+    Path("broken.mp4").write_bytes(data[:start] + bytes(200) + data[start + 200 :])
+    sources = [Source("broken.mp4", True), Source("whole.png", False)]
+    with pytest.warns(UserWarning, match="^The manifest of broken.mp4 can't be kept: it is broken.$"):
+        mark.save([Chunk(textured(), 0)], CLAIM, "made.mp4", 8, sources=sources)
+    story = " ".join(verify("made.mp4").signed.story)
+    assert "It contains a file of the kind image/png, with a manifest of its own." in story
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+def test_the_manifest_beside_footage_is_kept(suffix, here):
+    kind = {".webm": "video/webm", ".mkv": "video/x-matroska"}[suffix]
+    mark.save([Chunk(textured(), 0)], CLAIM, f"first{suffix}", 8)
+    mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source(f"first{suffix}", True)])
+    verdict = verify("second.mp4")
+    assert verdict.signed.signature == "trusted"
+    assert f"from a file of the kind {kind}, with a manifest of its own." in " ".join(verdict.signed.story)
+
+
+def test_footage_that_is_not_what_the_manifest_beside_it_signs_is_told(here):
+    mark.save([Chunk(textured(), 0)], CLAIM, "first.webm", 8)
+    data = bytearray(Path("first.webm").read_bytes())
+    data[-200] ^= 1
+    Path("first.webm").write_bytes(data)
+    mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source("first.webm", True)])
+    verdict = verify("second.mp4")
+    assert verdict.signed.signature == "trusted"
+    assert any("TAMPERED" in sentence for sentence in verdict.signed.story)
 
 
 def test_footage_that_is_gone_by_then_is_one_sentence(here):

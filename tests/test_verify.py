@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kineograph.errors import MediaError
 from kineograph.media.encode import save_image
-from kineograph.provenance import identity, mark, signing
+from kineograph.provenance import identity, manifests, mark, signing
 from kineograph.provenance.claim import GENERATED, Claim
 from kineograph.provenance.story import told
 from kineograph.provenance.verify import signature_of, verify
@@ -51,7 +51,7 @@ def here(tmp_path, monkeypatch):
 
 def state_of(kind, data, manifest=None):
     """As the reader tells it, in this process."""
-    with signing.context(identity.anchors()) as trusting:
+    with manifests.context(identity.anchors()) as trusting:
         try:
             with Reader(kind, BytesIO(data), manifest, context=trusting) as reader:
                 return reader.get_validation_state()
@@ -150,9 +150,11 @@ def test_json_and_the_worst_of_several(clips, here, capsys):
     Path("noise.mp4").write_bytes(b"no video")
     assert kineo("verify", clips / "clip.mp4", "bare.png", "noise.mp4", "--json") == 2
     out, err = capsys.readouterr()
-    one, two = map(json.loads, out.splitlines())
+    one, two, three = map(json.loads, out.splitlines())
     assert (one["signed"]["signature"], one["exit_code"]) == ("trusted", 0)
     assert (two["signed"]["signature"], two["exit_code"]) == ("none", 6)
+    assert three["exit_code"] == 2
+    assert three["error"] in err
     assert err.startswith("error: 'noise.mp4'")
 
 
@@ -200,7 +202,7 @@ def test_a_file_of_another_tool(here, monkeypatch):
     }
     save_image("theirs.jpg", np.zeros((48, 64, 3), np.uint8))
     bare, signed = BytesIO(Path("theirs.jpg").read_bytes()), BytesIO()
-    with signing.context() as plain, Builder(manifest, plain) as builder:
+    with manifests.context() as plain, Builder(manifest, plain) as builder:
         builder.sign(signing.signer(identity.identity()), "image/jpeg", bare, signed)
     Path("signed.jpg").write_bytes(signed.getvalue())
     verdict = verify("signed.jpg")
@@ -265,7 +267,7 @@ def test_a_manifest_elsewhere_is_neither_fetched_nor_called_tampering(here, caps
     manifest = {"assertions": [{"label": "c2pa.actions", "data": {"actions": [CREATED]}}]}
     save_image("theirs.png", np.zeros((48, 64, 3), np.uint8))
     bare, signed = BytesIO(Path("theirs.png").read_bytes()), BytesIO()
-    with signing.context() as plain, Builder(manifest, plain) as builder:
+    with manifests.context() as plain, Builder(manifest, plain) as builder:
         builder.set_remote_url("http://127.0.0.1:9/manifest")
         builder.set_no_embed()
         builder.sign(signing.signer(identity.identity()), "image/png", bare, signed)

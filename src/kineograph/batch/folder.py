@@ -28,7 +28,7 @@ from kineograph.errors import KineographError, ModelError, OutputError, RequestE
 from kineograph.lock import locked
 from kineograph.media.atomic import explaining, replacing
 from kineograph.provenance.claim import Job
-from kineograph.provenance.signing import needs_sidecar, sidecar_of
+from kineograph.provenance.manifests import needs_sidecar, sidecar_of
 
 SUMMARY = "summary.json"
 JOB = ".job.json"

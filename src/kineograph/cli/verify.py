@@ -61,7 +61,7 @@ def verify(
     report
         Write what is said into this HTML file too.
     json
-        Print one JSON object for each file.
+        Print one JSON object for each file; of one that can't be read it has `error` alone.
     """
     if not files:
         raise RequestError("Name a file to verify, such as: kineo verify ball.mp4.")
@@ -85,6 +85,8 @@ def _verify(path: Path, trust: list[Path], thorough: bool, json: bool) -> tuple[
         verdict = verify(path, trust, thorough)
     except MediaError as error:
         say(f"error: {error}")
+        if json:
+            print_json({"path": str(path), "error": str(error), "exit_code": UNREADABLE})
         return UNREADABLE, [str(error)]
     code, lines = _code(verdict), list(_lines(verdict))
     if json:

@@ -15,7 +15,7 @@ from c2pa import C2paError, Reader
 
 from kineograph.media.wire import LIMITS
 from kineograph.media.worker import confine
-from kineograph.provenance.signing import context
+from kineograph.provenance.manifests import context
 
 NO_MANIFEST = ("ManifestNotFound", "NotSupported", "JumbfNotFound")
 ELSEWHERE = "Remote"  # the file names an address of its manifest, from which nothing is fetched

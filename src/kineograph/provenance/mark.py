@@ -25,8 +25,9 @@ from kineograph.media.xmp import add_source_type
 from kineograph.provenance.claim import Claim, Source
 from kineograph.provenance.identity import identity, watermark_key
 from kineograph.provenance.label import Label
+from kineograph.provenance.manifests import needs_sidecar, sidecar_of
 from kineograph.provenance.marking import MARKED, Marking
-from kineograph.provenance.signing import needs_sidecar, sidecar_of, sign, try_out
+from kineograph.provenance.signing import sign, try_out
 from kineograph.provenance.watermark import Watermark, Watermarker
 from kineograph.video import Chunk, Frames, Video
 

@@ -20,54 +20,24 @@ from c2pa import Builder, C2paError, C2paSignerInfo, C2paSigningAlg, Context, Re
 from c2pa.c2pa import Signer
 
 from kineograph.errors import MediaError, OutputError
-from kineograph.media.formats import HEAD_BYTES, sniff
 from kineograph.media.sandbox import opened
 from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim, Source
 from kineograph.provenance.identity import Identity
-from kineograph.provenance.story import CLAIM
+from kineograph.provenance.manifests import (
+    KINDS,
+    OTHER_KINDS,
+    SIDECAR,
+    WATERMARK,
+    context,
+    examined,
+    has_sidecar,
+    kind_of,
+    sidecar_of,
+)
+from kineograph.provenance.story import CLAIM, printable
 
-WATERMARK = "org.kineograph.watermark"
-SIDECAR = ".c2pa"
-KINDS = {  # of what can hold a manifest
-    ".mp4": "video/mp4",
-    ".m4v": "video/mp4",
-    ".mov": "video/quicktime",
-    ".avi": "video/avi",
-    ".gif": "image/gif",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-}
-OTHER_KINDS = {".webm": "video/webm", ".mkv": "video/x-matroska"}
 ANY_FILE = "application/octet-stream"  # no manifest is looked for in it
-
-
-def context(anchors: str = "") -> Context:
-    """Settings under which files are signed and read: nothing is fetched, and only `anchors` are trusted."""
-    trust = {"trust": {"trust_anchors": anchors}} if anchors else {}
-    verify = {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}
-    return Context.from_dict(
-        {"version": 1, "verify": verify, "builder": {"thumbnail": {"enabled": False}}, **trust}
-    )
-
-
-def needs_sidecar(path: Path) -> bool:
-    """Whether a file of this suffix has no room for a manifest."""
-    return path.suffix.lower() in OTHER_KINDS
-
-
-def sidecar_of(path: Path) -> Path:
-    """The manifest beside a file: clip.webm.c2pa."""
-    return path.with_name(path.name + SIDECAR)
-
-
-def kind_of(file: BinaryIO) -> str:
-    """The media type of an opened file, told by its first bytes. Raises Unreadable."""
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
-    return (KINDS | OTHER_KINDS)[f".{sniff(head).name}"]
 
 
 def try_out(who: Identity) -> None:
@@ -92,21 +62,22 @@ def sign(
     """Sign the file `path`: in its place or, if `sidecar` is given, by a manifest in that other file.
 
     The signature is read back and checked before anything is replaced. If the time stamp server can't be
-    reached, or the manifest of a source is too broken to be kept, the file is signed without, with a warning.
+    reached, or the manifest of a source is too broken to be kept, the file is signed without that, with a
+    warning.
 
     Raises:
         OutputError: the file can't be signed, for instance because certificate and key don't fit.
         MediaError: a source is gone.
     """
     failure = None
-    for stamped, keep in product(*_ways(sources, who)):
+    for stamped, broken in product((True, False) if who.time_stamp else (False,), _broken(sources)):
         signing = who if stamped else replace(who, time_stamp=None)
         try:
-            manifest = _signed(path, claim, sources, signing, sidecar, keep)
+            manifest = _signed(path, claim, sources, signing, sidecar, broken)
         except C2paError as error:
             failure = error
             continue
-        _warn_of_less(None if stamped else who.time_stamp, keep)
+        _warn_of_less(None if stamped else who.time_stamp, broken)
         if sidecar:
             sidecar.write_bytes(manifest)
         return
@@ -114,17 +85,22 @@ def sign(
     raise _refusal(failure) from failure
 
 
-def _ways(sources: Sequence[Source], who: Identity) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
-    """What is wanted first, and then less: whether there is a time stamp, whether manifests are kept."""
-    return ((True, False) if who.time_stamp else (False,), (True, False) if sources else (True,))
+def _broken(sources: Sequence[Source]) -> list[tuple[Source, ...]]:
+    """The sources whose manifests are not to be kept, as nobody can read them, and should that not do, all.
+
+    A child with limits is the first to read them, so that what would crash the library stays away from here.
+    """
+    broken = tuple(source for source in sources if "reason" in examined(Path(source.path)))
+    return list(dict.fromkeys([broken, tuple(sources)]))
 
 
-def _warn_of_less(server: str | None, keep: bool) -> None:
-    """Say what a file was signed without: a time stamp from `server`, or the manifests of its sources."""
+def _warn_of_less(server: str | None, broken: Sequence[Source]) -> None:
+    """Say what a file was signed without: a time stamp from `server`, or the manifests of some sources."""
     if server:
         warnings.warn(f"No time stamp from {server}: signed without.", stacklevel=3)
-    if not keep:
-        warnings.warn("The manifests of what went in can't be kept: one is broken.", stacklevel=3)
+    for source in broken:
+        name = printable(Path(source.path).name)
+        warnings.warn(f"The manifest of {name} can't be kept: it is broken.", stacklevel=3)
 
 
 def _refusal(error: C2paError) -> OutputError:
@@ -135,14 +111,19 @@ def _refusal(error: C2paError) -> OutputError:
 
 
 def _signed(
-    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None, keep: bool
+    path: Path,
+    claim: Claim,
+    sources: Sequence[Source],
+    who: Identity,
+    sidecar: Path | None,
+    broken: Sequence[Source],
 ) -> bytes:
     """The manifest, which has come into the file unless there is a sidecar."""
     kind = (KINDS | OTHER_KINDS)[path.suffix.lower()]
     part = path.with_name(f".kineograph-{secrets.token_hex(6)}{path.suffix}")
     with context() as settings, Builder(_definition(claim, sources), settings) as builder, signer(who) as key:
         for number, source in enumerate(sources):
-            _add(builder, source, number, keep)
+            _add(builder, source, number, None if source in broken else settings)
         if sidecar:
             builder.set_no_embed()
         try:
@@ -231,11 +212,30 @@ def _label(number: int) -> str:
     return f"source-{number}"
 
 
-def _add(builder: Builder, source: Source, number: int, keep: bool) -> None:
-    """Name a file that went in, not by its path; `keep` the manifest that it brings."""
+def _add(builder: Builder, source: Source, number: int, keeping: Context | None) -> None:
+    """Name a file that went in, not by its path; the manifest that it brings is kept, if it can be read with
+    the settings `keeping`."""
     described = {"label": _label(number), "relationship": "parentOf" if source.parent else "componentOf"}
+    beside = sidecar_of(Path(source.path))
     try:
         with opened(source.path, LIMITS) as file:
-            builder.add_ingredient(json.dumps(described), kind_of(file) if keep else ANY_FILE, file)
+            kind = kind_of(file)
+            if keeping and kind in OTHER_KINDS.values() and has_sidecar(beside):
+                described |= _read_beside(builder, beside.read_bytes(), kind, file, keeping)
+            builder.add_ingredient(json.dumps(described), kind if keeping else ANY_FILE, file)
     except Unreadable as reason:
         raise MediaError(f"{source.path!r} {reason}") from reason
+
+
+def _read_beside(
+    builder: Builder, manifest: bytes, kind: str, file: BinaryIO, settings: Context
+) -> dict[str, Any]:
+    """What an ingredient's description says of the manifest beside it, which goes along under a name."""
+    with Reader(kind, file, manifest, context=settings) as reader:
+        store = json.loads(reader.json())
+    file.seek(0)
+    name = f"{store['active_manifest']}{SIDECAR}"
+    builder.add_resource(name, BytesIO(manifest))
+    kept = {"format": "application/c2pa", "identifier": name}
+    validation = {key: store[key] for key in ("active_manifest", "validation_results")}
+    return {"format": kind, "manifest_data": kept, **validation}

@@ -7,10 +7,6 @@ what do plain metadata say. A signature is `trusted` only if its root is among t
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -18,18 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kineograph.errors import MediaError
-from kineograph.media.sandbox import environment, opened
-from kineograph.media.wire import LIMITS, Unreadable
 from kineograph.provenance.identity import anchors
-from kineograph.provenance.signing import WATERMARK, kind_of, sidecar_of
+from kineograph.provenance.manifests import WATERMARK, examined
 from kineograph.provenance.story import ABOUT_SIGNERS, CLAIM, EXPIRED, UNTRUSTED, printable, told
 from kineograph.provenance.traces import Marked, traces_in
 from kineograph.provenance.watermark import Watermarker
 
 Signature = Literal["trusted", "untrusted", "tampered", "none"]
-
-EXAMINER = "kineograph.provenance.examiner"
-LARGEST = 64 << 20  # bytes of a sidecar
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def signature_of(path: Path, roots: str) -> Signed:
     Raises:
         MediaError: the file can't be read.
     """
-    answer = _examined(path, roots)
+    answer = examined(path, roots)
     if "state" not in answer:
         where = printable(answer.get("elsewhere"))
         return Signed("none", (f"its manifest is at {where}, which is not fetched",) if where else ())
@@ -134,44 +125,6 @@ def _state(state: str, failures: Sequence[str]) -> Signature:
         return "trusted"
     whole = state == "Valid" or EXPIRED in failures
     return "untrusted" if whole and ABOUT_SIGNERS.issuperset(failures) else "tampered"
-
-
-def _examined(path: Path, roots: str) -> dict[str, Any]:
-    """The examiner's answer; that it dies says as much as that the manifest is broken."""
-    try:
-        with opened(path, LIMITS) as file, tempfile.TemporaryDirectory() as folder:
-            kind, beside = kind_of(file), sidecar_of(path)
-            trust = Path(folder) / "roots.pem"
-            trust.write_text(roots, encoding="utf-8")
-            words = [kind, str(trust) if roots.strip() else "", str(beside) if _is_sidecar(beside) else ""]
-            done = _run(words, file)
-    except Unreadable as reason:
-        raise MediaError(f"{path.name or str(path)!r} {reason}") from None
-    try:
-        answer = json.loads(done)
-    except (ValueError, RecursionError):
-        return {
-            "state": "Invalid",
-            "reason": "The manifest can't be read: it is damaged, or made to do harm.",
-        }
-    return answer if isinstance(answer, dict) else {}
-
-
-def _run(words: Sequence[str], file: Any) -> bytes:
-    command = [sys.executable, "-P", "-s", "-m", EXAMINER, *words]
-    try:
-        return subprocess.run(  # noqa: S603 - a fixed command, no shell
-            command, stdin=file, capture_output=True, env=environment(), timeout=LIMITS.wall_seconds
-        ).stdout
-    except subprocess.TimeoutExpired:
-        return b""
-
-
-def _is_sidecar(beside: Path) -> bool:
-    there = os.path.isfile(beside) and os.path.getsize(beside) <= LARGEST  # noqa: PTH113, PTH202 - of any name
-    if there and not os.access(beside, os.R_OK):
-        raise MediaError(f"{beside.name!r} may not be read: change its permissions, or copy it.")
-    return there
 
 
 def _signer(info: dict[str, Any]) -> str | None:
