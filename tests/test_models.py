@@ -565,6 +565,15 @@ def test_canvases_to_train_on_are_of_every_kind():
     assert not known.flatten(1).all(dim=1).any()
 
 
+def test_what_is_played_goes_on_from_any_frame():
+    played = torch.arange(64) % 2 == 0
+    known = draw_known((64, WINDOW, 4, 4), torch.Generator().manual_seed(0), played)[played].flatten(2)
+    past = known.all(dim=2)
+    assert torch.equal(known.any(dim=2), past)
+    assert torch.equal(past, torch.arange(WINDOW) < past.sum(dim=1, keepdim=True))
+    assert set(past.sum(dim=1).tolist()) >= set(range(5, 12))
+
+
 @settings(max_examples=20, deadline=None)
 @given(masks)
 def test_what_is_known_is_clean_or_on_the_canvas_and_never_both(known):

@@ -278,6 +278,25 @@ def test_rows_that_are_played_come_last_of_those_without_frames(tmp_path):
     assert seen == {number for number, lesson in enumerate(learnt) if lesson.scene.actions}
 
 
+def test_of_rows_with_a_canvas_a_quarter_is_played(tmp_path):
+    learnt = lessons(64, 4)
+    fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
+    made = fields | {"latents": torch.zeros(64, 5, 2, 2, 2).half()}
+    shards = write(tmp_path, [(made, ["a"] * 64)], 8.0)
+    numbers = torch.arange(32)[:, None, None, None, None].expand(32, 1, 1, 1, 3)
+    clips = write(tmp_path / "clips", [({"frames": numbers}, ["a"] * 32)], 8.0)
+    rows = {"batch": 16, "canvas": 8, "guided": 12, "played": 2}
+    batch = latents.FlowBatches(shards, clips, Vocabulary(("a",)), 4, **rows, seed=0).batch(1)
+    assert not batch["actions"][-2:].isnan().any()
+    assert all(learnt[number].scene.actions for number in batch["frames"][-2:, 0, 0, 0, 0].long().tolist())
+
+
+def test_what_is_played_begins_anywhere():
+    places = [lesson.scene.things[0].x for lesson in lessons(400, 4) if lesson.scene.actions]
+    assert min(places) < 0.3
+    assert max(places) > 0.7
+
+
 def test_where_nobody_acts_there_are_no_played_rows(tmp_path):
     learnt = lessons(4, 4)
     fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}

@@ -54,11 +54,15 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
         yield {"latents": torch.cat(split).to(torch.float16).cpu(), **known}, captions
 
 
+PLAYED_CANVAS = 4
+
+
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
     guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
-    `played` ones, of clips in which somebody acts, if there are any. Plain rows and those with a canvas are
-    drawn in balance by `balance`, see `data.balance`, unless it is "".
+    `played` ones, of clips in which somebody acts, if there are any; so does one in `PLAYED_CANVAS` of those
+    with a canvas, the last ones. Other plain rows and rows with a canvas are drawn in balance by `balance`,
+    see `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -117,11 +121,17 @@ class FlowBatches:
             return self._balanced[framed].indices(count, step)
         return indices(len(self.clips if framed else self.shards), count, step, self.seed + framed)
 
+    def _framed(self, played: int, step: int) -> list[int]:
+        """The rows with a canvas, the last of them of clips in which somebody acts, if there are any."""
+        acted = [clip for clip in self._acted if clip < len(self.clips)] if played else []
+        chosen = [acted[at] for at in indices(len(acted), played, step, self.seed + 3)] if acted else []
+        return self._drawn(True, self.canvas - len(chosen), step) + chosen
+
     def batch(self, step: int) -> dict[str, Tensor]:
         count = self.played if self.played and self._acted else 0
         played = indices(len(self._acted), count, step, self.seed + 2) if count else []
         plain = self._drawn(False, self.size - self.canvas - count, step)
-        framed = self._drawn(True, self.canvas, step) if self.canvas else []
+        framed = self._framed(self.canvas // PLAYED_CANVAS if self.played else 0, step) if self.canvas else []
         rows = plain + [self._acted[number] for number in played] + framed
         batch = {name: self._all[name][rows] for name in ("latents", "caption")}
         if framed:

@@ -21,6 +21,7 @@ from kineograph.worlds.world import FULL, World
 # Weather, style and camera are as in the small world: what most prompts mean that don't speak of them.
 CALM = replace(FULL, name="calm", weathers=("clear",), styles=("plain",), cameras=("static",))
 DROP = 0.15  # how often a caption leaves an attribute open
+PLACES = 0.2, 0.8  # of things that somebody controls, in fractions of the width
 GROUP = 8  # lessons drawn together, of which PAIRS are pairs and one is played
 PAIRS = 2
 SCENES = GROUP - PAIRS
@@ -141,10 +142,11 @@ def _fits(scene: Scene) -> bool:
 
 
 def _played(scene: Scene, rng: random.Random) -> Scene:
-    """A thing of the scene, alone on the ground in the middle, that does what somebody says."""
+    """A thing of the scene, alone on the ground, that does what somebody says; anywhere, as a world that is
+    played goes on from wherever the thing has come to."""
     standing = (thing for thing in scene.things if thing.motion in STANDING)
     hero = next(standing, replace(scene.things[0], y=0.75))
-    alone = (replace(hero, motion="still", x=0.5),)
+    alone = (replace(hero, motion="still", x=rng.uniform(*PLACES)),)
     return replace(scene, things=alone, camera="static", actions=random_actions(rng))
 
 

@@ -137,12 +137,17 @@ class FlowNetworks(Protocol):
 # The loss
 
 
+def _acting(told: Mapping[str, Tensor]) -> Tensor:
+    """(B,) bool, by the processor: in which clips somebody acts, as far as that is told."""
+    return ~told["actions"].flatten(1).isnan().all(dim=1).cpu()
+
+
 @dataclass(frozen=True)
 class FlowLoss:
     """Shares of the rows without guides: with one noise level, with independent ones; the rest has a clean
     beginning. The first are plain text to video. Rows with guides and with a canvas come with the data;
-    of guided ones `begun` have a clean beginning, and `silent` are told nothing, of those with a canvas
-    `silent_canvas`.
+    of guided ones `begun` have a clean beginning, and `silent` are told nothing; of those with a canvas
+    `silent_canvas`, unless somebody acts in them.
 
     `drop` of the captions are left out for guidance, `drop_guided` in rows that may have guides, so that
     those are listened to, and `drop_styled` where a style is told; times are logit-normal around `location`
@@ -217,7 +222,8 @@ class FlowObjective:
         clean = batch["latents"].float()
         told = self._told(batch, draw)
         guided = 0 if told is None else len(told["source"])
-        time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), draw)
+        played = None if told is None else _acting(told)
+        time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), played, draw)
         heard = self._heard(len(time), told, draw).to(clean.device)
         noise = torch.randn(clean.shape, generator=draw).to(clean)
         guides = None if told is None else fold_guides(told)
@@ -230,7 +236,8 @@ class FlowObjective:
         truth = {kind: batch[kind] for kind in KINDS}
         silent = torch.full((len(truth["source"]),), self.config.silent)
         if "frames" in batch:
-            silent[-len(batch["frames"]) :] = self.config.silent_canvas
+            seen = silent[-len(batch["frames"]) :]
+            seen[~_acting(truth)[-len(seen) :]] = self.config.silent_canvas
         return draw_told(truth, silent, draw)
 
     def _heard(self, rows: int, told: Mapping[str, Tensor] | None, draw: torch.Generator) -> Tensor:
@@ -243,9 +250,15 @@ class FlowObjective:
         return torch.rand(rows, 1, generator=draw) >= drop
 
     def _levels(
-        self, shape: torch.Size, guided: int, frames: Tensor | None, draw: torch.Generator
+        self,
+        shape: torch.Size,
+        guided: int,
+        frames: Tensor | None,
+        played: Tensor | None,
+        draw: torch.Generator,
     ) -> tuple[Tensor, Tensor | None]:
-        """Times (B, t), 1 where clean, and the folded canvas of the last rows."""
+        """Times (B, t), 1 where clean, and the folded canvas of the last rows; of guided rows it is known in
+        which somebody acts."""
         rows, groups = shape
         with_canvas = 0 if frames is None else len(frames)
         plain = rows - max(guided, with_canvas)
@@ -261,7 +274,7 @@ class FlowObjective:
         clean = torch.arange(groups) < prefix
         if frames is None:
             return self._cleaned(time, clean), None
-        known = draw_known(frames.shape[:4], draw)
+        known = draw_known(frames.shape[:4], draw, None if played is None else played[-with_canvas:])
         clean[rows - with_canvas :] = clean_groups(known)
         seen = partly_known(known, clean[rows - with_canvas :]).to(frames.device)
         return self._cleaned(time, clean), fold_canvas(to_signal(frames).bfloat16(), seen)

@@ -14,7 +14,8 @@ from torch import Tensor
 from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE
 
 CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # colours and mask of what one latent cell stands for
-HOLE, MOVING_HOLE, ISLAND = 5, 6, 7  # kinds of random canvases in which a box matters
+PAST = 2  # kinds of random canvases: the beginning is known
+HOLE, MOVING_HOLE, ISLAND = 5, 6, 7  # and those in which a box matters
 
 
 def fold_canvas(frames: Tensor, known: Tensor) -> Tensor:
@@ -49,11 +50,13 @@ def partly_known(known: Tensor, clean: Tensor) -> Tensor:
 # Canvases to train on
 
 
-def draw_known(shape: Sequence[int], draw: torch.Generator) -> Tensor:
+def draw_known(shape: Sequence[int], draw: torch.Generator, played: Tensor | None = None) -> Tensor:
     """Random canvases to train on, (B, T, H, W) bool: keyframes, past, future, every n-th frame, all but a
-    box, all but a box that moves, nothing but a box."""
+    box, all but a box that moves, nothing but a box. Of `played` (B,) bool rows the past is known."""
     rows, length = shape[:2]
     kind = torch.randint(0, 8, (rows, 1), generator=draw)
+    if played is not None:
+        kind[played] = PAST
     at = torch.arange(length)
     first = torch.rand(rows, 1, generator=draw) < 0.7
     keys = torch.rand(rows, length, generator=draw) < 0.1
