@@ -35,7 +35,7 @@ def _text_stage() -> Stage:
 
 def _flow_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=36, played=10)
+    return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=40, played=16)
 
 
 def _leap_stage() -> Stage:
@@ -127,7 +127,7 @@ def playground_gpu() -> DiffusionRecipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=64, guided=288, played=80), 10),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=96, guided=320, played=128), 10),
         leap_stage=lasting(replace(cpu.leap_stage, batch=64, canvas=16, guided=40, played=16), 3),
         decoder_stage=lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
