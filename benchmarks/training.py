@@ -49,7 +49,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     learner = Learner(networks.tokenizer, [TokenizerObjective(networks.tokenizer)], [])
     yield _steps("tokenizer", learner, _clips(recipe), recipe.tokenizer_stage, effort)
     moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-    learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
+    learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser, networks.text])
     yield _steps("flow", learner, _latents(recipe, networks.config), recipe.flow_stage, effort)
 
 

@@ -14,7 +14,7 @@ from families import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny_models import CAPTIONS, CLIPS, FPS, SIDE, WINDOW, shaken
+from tiny_models import CAPTIONS, CLIPS, FPS, SIDE, WINDOW, diffusion_networks, latents_and_captions, shaken
 
 from kineograph import canvas as canvases
 from kineograph.errors import ModelError
@@ -25,7 +25,9 @@ from kineograph.generation import fill, generate_batch
 from kineograph.guiding import guides_for
 from kineograph.models import MODELS
 from kineograph.models.family import Step
+from kineograph.models.flow import FlowObjective
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
+from kineograph.models.guides import untold
 from kineograph.request import Request, Walk
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
@@ -563,6 +565,17 @@ def test_canvases_to_train_on_are_of_every_kind():
     for kind in (box & ~moving, moving, island, prefix, sparse):
         assert 0.02 < kind.float().mean() < 0.7
     assert not known.flatten(1).all(dim=1).any()
+
+
+@pytest.mark.parametrize("guided", [0, 1, 4, 6])
+def test_rows_with_a_canvas_may_be_more_than_those_with_guides(guided):
+    networks = shaken(diffusion_networks())
+    batch = latents_and_captions(networks, 2)  # 8 clips, 4 of them with frames
+    if guided:
+        truth = untold(guided, networks.grid, networks.channels)
+        batch |= {kind: values.nan_to_num(0.5) for kind, values in truth.items()}
+    loss, _ = FlowObjective(networks).loss(batch, torch.Generator().manual_seed(0))
+    assert loss.isfinite()
 
 
 def test_what_is_played_goes_on_from_any_frame():

@@ -15,7 +15,7 @@ from kineograph.data.lessons import lessons
 from kineograph.data.shards import CAPTIONS, INDEX, FieldBatches, Shards, indices, order, write, writing
 from kineograph.errors import DataError
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.worlds.actions import ACTIONS
+from kineograph.worlds.actions import ACTIONS, play
 from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
 from kineograph.worlds.world import SMALL
@@ -288,13 +288,20 @@ def test_of_rows_with_a_canvas_a_quarter_is_played(tmp_path):
     rows = {"batch": 16, "canvas": 8, "guided": 12, "played": 2}
     batch = latents.FlowBatches(shards, clips, Vocabulary(("a",)), 4, **rows, seed=0).batch(1)
     assert not batch["actions"][-2:].isnan().any()
+    assert batch["actions"][-8:-2].isnan().any()
     assert all(learnt[number].scene.actions for number in batch["frames"][-2:, 0, 0, 0, 0].long().tolist())
 
 
-def test_what_is_played_begins_anywhere():
-    places = [lesson.scene.things[0].x for lesson in lessons(400, 4) if lesson.scene.actions]
+def test_what_is_played_begins_anywhere_and_stays_in_the_frame():
+    scenes = [lesson.scene for lesson in lessons(400, 4) if lesson.scene.actions]
+    places = [scene.things[0].x for scene in scenes]
     assert min(places) < 0.3
     assert max(places) > 0.7
+    paths = [
+        place + step for scene, place in zip(scenes, places, strict=True) for step in play(scene.actions).x
+    ]
+    assert min(paths) >= 0.1 - 1e-9
+    assert max(paths) <= 0.9 + 1e-9
 
 
 def test_where_nobody_acts_there_are_no_played_rows(tmp_path):

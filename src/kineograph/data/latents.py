@@ -60,9 +60,9 @@ PLAYED_CANVAS = 4
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
     guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
-    `played` ones, of clips in which somebody acts, if there are any; so does one in `PLAYED_CANVAS` of those
-    with a canvas, the last ones. Other plain rows and rows with a canvas are drawn in balance by `balance`,
-    see `data.balance`, unless it is "".
+    `played` ones, of clips in which somebody acts, if there are any; the last of those with a canvas, one in
+    `PLAYED_CANVAS` rounded down, are such clips, too. All other rows are drawn in balance by `balance`, see
+    `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -108,6 +108,11 @@ class FlowBatches:
         return found
 
     @cached_property
+    def _acted_framed(self) -> list[int]:
+        """Those of them that were kept as frames."""
+        return [clip for clip in self._acted if clip < len(self.clips)]
+
+    @cached_property
     def _classes(self) -> list[int]:
         return classes_of(self.shards, self.balance)
 
@@ -123,7 +128,7 @@ class FlowBatches:
 
     def _framed(self, played: int, step: int) -> list[int]:
         """The rows with a canvas, the last of them of clips in which somebody acts, if there are any."""
-        acted = [clip for clip in self._acted if clip < len(self.clips)] if played else []
+        acted = self._acted_framed if played else []
         chosen = [acted[at] for at in indices(len(acted), played, step, self.seed + 3)] if acted else []
         return self._drawn(True, self.canvas - len(chosen), step) + chosen
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from kineograph.worlds.actions import ACTIONS
+from kineograph.worlds.actions import ACTIONS, play
 from kineograph.worlds.captions import COMMON, caption, caption_of_plate
 from kineograph.worlds.holdout import is_held_out, training_scenes
 from kineograph.worlds.pairs import LOOKS, partner
@@ -21,7 +21,7 @@ from kineograph.worlds.world import FULL, World
 # Weather, style and camera are as in the small world: what most prompts mean that don't speak of them.
 CALM = replace(FULL, name="calm", weathers=("clear",), styles=("plain",), cameras=("static",))
 DROP = 0.15  # how often a caption leaves an attribute open
-PLACES = 0.2, 0.8  # of things that somebody controls, in fractions of the width
+EDGES = 0.1, 0.9  # between which things that somebody controls stay, in fractions of the width
 GROUP = 8  # lessons drawn together, of which PAIRS are pairs and one is played
 PAIRS = 2
 SCENES = GROUP - PAIRS
@@ -95,7 +95,7 @@ def _group(scenes: Sequence[Scene], rng: random.Random) -> Iterator[Lesson]:
         yield from _pair(scene, rng)
     for scene in scenes[PAIRS:-1]:
         yield Lesson(scene, _said(scene, rng))
-    played = _played(scenes[-1], rng)
+    played = _anywhere(_played(scenes[-1], rng), rng)
     yield Lesson(played, _said(played, rng))
 
 
@@ -142,12 +142,19 @@ def _fits(scene: Scene) -> bool:
 
 
 def _played(scene: Scene, rng: random.Random) -> Scene:
-    """A thing of the scene, alone on the ground, that does what somebody says; anywhere, as a world that is
-    played goes on from wherever the thing has come to."""
+    """A thing of the scene, alone on the ground in the middle, that does what somebody says."""
     standing = (thing for thing in scene.things if thing.motion in STANDING)
     hero = next(standing, replace(scene.things[0], y=0.75))
-    alone = (replace(hero, motion="still", x=rng.uniform(*PLACES)),)
+    alone = (replace(hero, motion="still", x=0.5),)
     return replace(scene, things=alone, camera="static", actions=random_actions(rng))
+
+
+def _anywhere(played: Scene, rng: random.Random) -> Scene:
+    """The same, begun anywhere from where the thing stays in the frame: a world that is played goes on from
+    wherever the thing has come to."""
+    (thing,), path = played.things, play(played.actions).x
+    low, high = (edge - reach for edge, reach in zip(EDGES, (min(path), max(path)), strict=True))
+    return replace(played, things=(replace(thing, x=rng.uniform(low, high)),))
 
 
 def random_actions(rng: random.Random, ticks: int = LAST_ACTIONS) -> tuple[str, ...]:

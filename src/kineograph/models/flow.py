@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kineograph.models.adapter import Adapter
@@ -140,6 +141,12 @@ class FlowNetworks(Protocol):
 def _acting(told: Mapping[str, Tensor]) -> Tensor:
     """(B,) bool, by the processor: in which clips somebody acts, as far as that is told."""
     return ~told["actions"].flatten(1).isnan().all(dim=1).cpu()
+
+
+def _last(rows: int, played: Tensor | None) -> Tensor:
+    """(rows,) bool: which of the last rows are `played`, of which those with guides are known."""
+    known = torch.zeros(0, dtype=torch.bool) if played is None else played[-rows:]
+    return F.pad(known, (rows - len(known), 0))
 
 
 @dataclass(frozen=True)
@@ -274,7 +281,7 @@ class FlowObjective:
         clean = torch.arange(groups) < prefix
         if frames is None:
             return self._cleaned(time, clean), None
-        known = draw_known(frames.shape[:4], draw, None if played is None else played[-with_canvas:])
+        known = draw_known(frames.shape[:4], draw, _last(with_canvas, played))
         clean[rows - with_canvas :] = clean_groups(known)
         seen = partly_known(known, clean[rows - with_canvas :]).to(frames.device)
         return self._cleaned(time, clean), fold_canvas(to_signal(frames).bfloat16(), seen)

@@ -182,13 +182,18 @@ def _skeletons(pose: Tensor, size: tuple[int, int]) -> Tensor:
     """The bones of all robots of a clip (B, T, K, J, 2), drawn soft: (B, T, 1, height, width)."""
     height, width = size
     ends = torch.unflatten(pose * pose.new_tensor([width, height]), 2, (pose.shape[2],))
-    start, stop = (ends[..., [bone[i] for bone in BONES], None, None, :] for i in (0, 1))
-    y, x = torch.meshgrid(_middles(height, pose), _middles(width, pose), indexing="ij")
-    place, way = torch.stack([x, y], dim=-1), stop - start
-    along = ((place - start) * way).sum(-1) / way.square().sum(-1).clamp(min=1e-6)
-    away = place - start - along.clamp(0, 1)[..., None] * way
-    drawn = (-away.square().sum(-1) / (2 * BONE**2)).exp().nan_to_num()
-    return drawn.amax(dim=(2, 3))[:, :, None]
+    start, stop = (ends[..., [bone[i] for bone in BONES], :] for i in (0, 1))
+    (x, across), (y, down) = (
+        (_middles(side, pose) - start[..., i, None], (stop - start)[..., i, None])
+        for i, side in ((0, width), (1, height))
+    )
+    long = (across.square() + down.square()).clamp(min=1e-6)
+    along = (x * across / long)[..., None, :] + (y * down / long)[..., None]
+    along.clamp_(0, 1)
+    beside = (x[..., None, :] - along * across[..., None]).square_()
+    beside += (y[..., None] - along * down[..., None]).square_()
+    drawn = beside.mul_(-1 / (2 * BONE**2)).nan_to_num_(nan=-torch.inf)
+    return drawn.amax(dim=(2, 3)).exp_()[:, :, None]
 
 
 def _middles(side: int, like: Tensor) -> Tensor:

@@ -307,7 +307,8 @@ def _halved(x: Tensor) -> Tensor:
 
 def to_signal(frames: Tensor) -> Tensor:
     """Frames uint8 (B, T, H, W, 3) to float32 (B, T, 3, H, W) in [-1, 1]."""
-    return rearrange(frames, "b t h w c -> b t c h w").float() / 127.5 - 1
+    planes = rearrange(frames, "b t h w c -> b t c h w").contiguous()  # as bytes: several times as fast
+    return planes.float().div_(127.5).sub_(1)
 
 
 def to_frames(signal: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
 
     def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser])
+        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser, networks.text])
         yield from self._led("flow", learner, networks, encoded, clips)
 
     def _train_leaps(

@@ -19,7 +19,8 @@ WORLD = "world"
 @dataclass(frozen=True)
 class Stage:
     """One training run within a recipe: `batch` clips a step, of which `canvas` bring a canvas, and `guided`
-    (those among them) guides; `played` of these show a thing that somebody controls.
+    (those among them) guides; `played` of these, and some of those with a canvas, show a thing that somebody
+    controls.
 
     Where pixels are learnt, most steps show crops of `crop` pixels instead (0: never), of as many clips more
     as keep the number of pixels: a step counts as `batch` clips all the same.
