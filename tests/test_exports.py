@@ -1,6 +1,9 @@
 """Every way out of the program passes the door: each file is signed, and its pixels tell of its origin."""
 
 import json
+import os
+import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +127,7 @@ def test_footage_whose_manifest_is_broken_still_makes_a_whole_file(here, capsys)
     data = Path("first.mp4").read_bytes()
     start = data.index(b"jumb") + 4
     Path("first.mp4").write_bytes(data[:start] + bytes(200) + data[start + 200 :])
-    with pytest.warns(UserWarning, match="first.mp4 can't be kept"):
+    with pytest.warns(UserWarning, match="first.mp4 is not kept"):
         mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source("first.mp4", True)])
     assert verify("second.mp4").signed.signature == "trusted"
 
@@ -137,20 +140,72 @@ def test_a_broken_manifest_does_not_cost_those_of_other_files(here):
     start = data.index(b"jumb") + 4
     Path("broken.mp4").write_bytes(data[:start] + bytes(200) + data[start + 200 :])
     sources = [Source("broken.mp4", True), Source("whole.png", False)]
-    with pytest.warns(UserWarning, match="^The manifest of broken.mp4 can't be kept: it is broken.$"):
+    with pytest.warns(UserWarning, match="^The manifest of broken.mp4 is not kept: ") as said:
         mark.save([Chunk(textured(), 0)], CLAIM, "made.mp4", 8, sources=sources)
+    assert len(said) == 1
     story = " ".join(verify("made.mp4").signed.story)
     assert "It contains a file of the kind image/png, with a manifest of its own." in story
 
 
-@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+OWN = "a file of the kind {}, with a manifest of its own."
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv", ".mp4"])
 def test_the_manifest_beside_footage_is_kept(suffix, here):
-    kind = {".webm": "video/webm", ".mkv": "video/x-matroska"}[suffix]
-    mark.save([Chunk(textured(), 0)], CLAIM, f"first{suffix}", 8)
+    kind = {".webm": "video/webm", ".mkv": "video/x-matroska", ".mp4": "video/mp4"}[suffix]
+    if suffix == ".mp4":
+        mark.save([Chunk(textured(), 0)], CLAIM, "first.mp4", 8, Marking(sign=False))
+        sign(Path("first.mp4"), CLAIM, (), identity(), Path("first.mp4.c2pa"))
+    else:
+        mark.save([Chunk(textured(), 0)], CLAIM, f"first{suffix}", 8)
     mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=[Source(f"first{suffix}", True)])
     verdict = verify("second.mp4")
     assert verdict.signed.signature == "trusted"
-    assert f"from a file of the kind {kind}, with a manifest of its own." in " ".join(verdict.signed.story)
+    assert OWN.format(kind) in " ".join(verdict.signed.story)
+
+
+def test_the_same_footage_under_two_names_is_kept_twice(here):
+    mark.save([Chunk(textured(), 0)], CLAIM, "first.webm", 8)
+    for name in ("first.webm", "first.webm.c2pa"):
+        shutil.copy(name, name.replace("first", "copy"))
+    sources = [Source("first.webm", True), Source("copy.webm", False)]
+    mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=sources)
+    assert " ".join(verify("second.mp4").signed.story).count(OWN.format("video/webm")) == 2
+
+
+ODD = {
+    "damaged": lambda beside: beside.write_bytes(bytes(100) + beside.read_bytes()[100:]),
+    "no manifest": lambda beside: beside.write_bytes(b"words"),
+    "unreadable": lambda beside: beside.chmod(0),
+}
+
+
+@pytest.mark.parametrize("harm", ODD.values(), ids=ODD.keys())
+def test_an_odd_manifest_beside_footage_is_left_out_and_said(harm, here):
+    save_image("whole.png", np.zeros((48, 64, 3), np.uint8))
+    sign(Path("whole.png"), CLAIM, (), identity())
+    mark.save([Chunk(textured(), 0)], CLAIM, "first.webm", 8)
+    harm(Path("first.webm.c2pa"))
+    if os.access("first.webm.c2pa", os.R_OK) and harm is ODD["unreadable"]:
+        pytest.skip("whoever runs this may read everything")
+    sources = [Source("first.webm", True), Source("whole.png", False)]
+    with pytest.warns(UserWarning, match="^The manifest of first.webm is not kept: "):
+        mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=sources)
+    verdict = verify("second.mp4")
+    assert verdict.signed.signature == "trusted"
+    assert OWN.format("image/png") in " ".join(verdict.signed.story)
+
+
+def test_nothing_and_a_folder_beside_footage_are_no_manifests(here):
+    mark.save([Chunk(textured(), 0)], CLAIM, "first.webm", 8)
+    Path("first.webm.c2pa").write_bytes(b"")
+    Path("copy.webm.c2pa").mkdir()
+    shutil.copy("first.webm", "copy.webm")
+    sources = [Source("first.webm", True), Source("copy.webm", False)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mark.save([Chunk(textured(), 0)], CLAIM, "second.mp4", 8, sources=sources)
+    assert " ".join(verify("second.mp4").signed.story).count("video/webm, without a manifest") == 2
 
 
 def test_footage_that_is_not_what_the_manifest_beside_it_signs_is_told(here):

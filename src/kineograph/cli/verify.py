@@ -61,7 +61,7 @@ def verify(
     report
         Write what is said into this HTML file too.
     json
-        Print one JSON object for each file; of one that can't be read it has `error` alone.
+        Print one JSON object for each file; of one that can't be read its name and `error`.
     """
     if not files:
         raise RequestError("Name a file to verify, such as: kineo verify ball.mp4.")

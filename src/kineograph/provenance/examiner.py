@@ -29,6 +29,7 @@ def main() -> None:
     answer = examine(kind, roots)
     if manifest is not None and "state" not in answer:  # what lies beside a file is second to what is in it
         answer = examine(kind, roots, manifest)
+        answer["beside"] = "state" in answer
     print(json.dumps(answer))
 
 

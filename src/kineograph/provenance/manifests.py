@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,13 +16,15 @@ from c2pa import Context
 
 from kineograph.errors import MediaError
 from kineograph.media.formats import HEAD_BYTES, sniff
-from kineograph.media.sandbox import environment, opened
+from kineograph.media.sandbox import KILLED, environment, opened
 from kineograph.media.wire import LIMITS, Unreadable
 
 EXAMINER = "kineograph.provenance.examiner"
 WATERMARK = "org.kineograph.watermark"
 SIDECAR = ".c2pa"
 LARGEST = 64 << 20  # bytes of a sidecar
+DAMAGED = "The manifest can't be read: it is damaged, or made to do harm."
+TOO_MUCH = "The manifest takes too much time or memory to read."
 KINDS = {  # of what can hold a manifest
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -55,18 +58,6 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name + SIDECAR)
 
 
-def has_sidecar(beside: Path) -> bool:
-    """Whether there is a manifest of a size that is read.
-
-    Raises:
-        MediaError: it may not be read.
-    """
-    there = os.path.isfile(beside) and os.path.getsize(beside) <= LARGEST  # noqa: PTH113, PTH202 - of any name
-    if there and not os.access(beside, os.R_OK):
-        raise MediaError(f"{beside.name!r} may not be read: change its permissions, or copy it.")
-    return there
-
-
 def kind_of(file: BinaryIO) -> str:
     """The media type of an opened file, told by its first bytes. Raises Unreadable."""
     head = file.read(HEAD_BYTES)
@@ -74,37 +65,71 @@ def kind_of(file: BinaryIO) -> str:
     return (KINDS | OTHER_KINDS)[f".{sniff(head).name}"]
 
 
-def examined(path: Path, roots: str = "") -> dict[str, Any]:
-    """What the examiner answers of a file, trusting `roots`. That it dies says as much as that the manifest
-    is broken: then, too, there is a `reason`.
+class SidecarError(MediaError):
+    """What lies beside a file can't be read."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The media type of a file, what the examiner answers, and the manifest that lies beside the file, if it
+    is that which was read."""
+
+    kind: str
+    answer: dict[str, Any]
+    beside: bytes | None = None
+
+
+def examined(path: Path, roots: str = "") -> Examined:
+    """Have the manifest in a file or beside it read, trusting `roots`. If that fails, which happens to those
+    that are damaged or made to do harm, the answer has a `reason`.
 
     Raises:
-        MediaError: the file can't be read.
+        MediaError: the file can't be read; a SidecarError: the manifest beside it can't.
     """
     try:
         with opened(path, LIMITS) as file, tempfile.TemporaryDirectory() as folder:
-            kind, beside = kind_of(file), sidecar_of(path)
-            trust = Path(folder) / "roots.pem"
+            kind, manifest = kind_of(file), _beside(sidecar_of(path))
+            trust, copy = Path(folder) / "roots.pem", Path(folder) / "manifest.c2pa"
             trust.write_text(roots, encoding="utf-8")
-            words = [kind, str(trust) if roots.strip() else "", str(beside) if has_sidecar(beside) else ""]
-            done = _run(words, file)
+            copy.write_bytes(manifest or b"")
+            words = [kind, str(trust) if roots.strip() else "", str(copy) if manifest else ""]
+            answer = _answer(*_run(words, file))
     except Unreadable as reason:
         raise MediaError(f"{path.name or str(path)!r} {reason}") from None
+    return Examined(kind, answer, manifest if answer.get("beside") else None)
+
+
+def _beside(path: Path) -> bytes | None:
+    """The manifest beside a file; None if there is none, or none of a size that is read.
+
+    Raises:
+        SidecarError: it may not be read.
+    """
+    if not os.path.isfile(path) or not os.path.getsize(path):  # noqa: PTH113, PTH202 - of any name
+        return None
     try:
-        answer = json.loads(done)
+        with opened(path, LIMITS) as file:
+            manifest = file.read(LARGEST + 1)
+    except Unreadable as reason:
+        raise SidecarError(f"{path.name!r} {reason}") from None
+    return manifest if len(manifest) <= LARGEST else None
+
+
+def _answer(told: bytes, status: int) -> dict[str, Any]:
+    try:
+        answer = json.loads(told)
     except (ValueError, RecursionError):
-        return {
-            "state": "Invalid",
-            "reason": "The manifest can't be read: it is damaged, or made to do harm.",
-        }
+        return {"state": "Invalid", "reason": TOO_MUCH if status in KILLED else DAMAGED}
     return answer if isinstance(answer, dict) else {}
 
 
-def _run(words: Sequence[str], file: Any) -> bytes:
+def _run(words: Sequence[str], file: Any) -> tuple[bytes, int]:
+    """What the child says, and its exit status."""
     command = [sys.executable, "-P", "-s", "-m", EXAMINER, *words]
     try:
-        return subprocess.run(  # noqa: S603 - a fixed command, no shell
+        done = subprocess.run(  # noqa: S603 - a fixed command, no shell
             command, stdin=file, capture_output=True, env=environment(), timeout=LIMITS.wall_seconds
-        ).stdout
+        )
     except subprocess.TimeoutExpired:
-        return b""
+        return b"", KILLED[0]
+    return done.stdout, done.returncode

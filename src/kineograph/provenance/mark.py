@@ -24,6 +24,7 @@ from kineograph.media.sheets import contact_sheet
 from kineograph.media.xmp import add_source_type
 from kineograph.provenance.claim import Claim, Source
 from kineograph.provenance.identity import identity, watermark_key
+from kineograph.provenance.ingredients import Ingredient, ingredients_of
 from kineograph.provenance.label import Label
 from kineograph.provenance.manifests import needs_sidecar, sidecar_of
 from kineograph.provenance.marking import MARKED, Marking
@@ -93,21 +94,24 @@ def save(
         path: the file; its suffix names the container.
         fps: frames per second.
         marking: which marks it gets. What is left out stands in the claim.
-        sources: the files that went in. Their own signed manifests are kept in that of this file.
+        sources: the files that went in. Their own signed manifests are kept in that of this file; one that
+            can't be is left out, with a warning.
         watermarker: one that stands in for ours, such as a learned one; the claim names its class.
 
     Raises:
         OutputError: the file can't be written or signed.
+        MediaError: a file that went in is gone, or can't be read.
         RequestError: a label doesn't fit into the frames, or the signer that is configured can't be used.
     """
     path, claim = Path(path), _recorded(claim, marking, watermarker)
+    ingredients = ingredients_of(sources) if marking.sign else []
     chunks = (item for item in items if isinstance(item, Chunk))
     first = next(chunks, None)
     assert first is not None, "there are no frames to save"
     _, height, width, _ = first.frames.shape
     pen, count = _Pen(claim, marking, height, width, watermarker), 0
     with (
-        _sealing(path, claim, marking, sources) as seal,
+        _sealing(path, claim, marking, ingredients) as seal,
         open_encoder(path, width, height, fps, _tags(claim, marking), seal) as encoder,
     ):
         for chunk in chain([first], chunks):
@@ -193,9 +197,9 @@ def _tags(claim: Claim, marking: Marking) -> dict[str, str]:
 
 
 @contextmanager
-def _sealing(path: Path, claim: Claim, marking: Marking, sources: Sequence[Source]) -> Iterator[Seal]:
+def _sealing(path: Path, claim: Claim, marking: Marking, ingredients: Sequence[Ingredient]) -> Iterator[Seal]:
     """What makes a finished file a released one; a manifest beside it appears right after it, or never."""
-    seal = partial(_seal, claim=claim, marking=marking, sources=sources, path=path)
+    seal = partial(_seal, claim=claim, marking=marking, ingredients=ingredients, path=path)
     if marking.sign and needs_sidecar(path):
         with replacing(sidecar_of(path)) as beside:
             yield partial(seal, sidecar=beside)
@@ -210,11 +214,11 @@ def _seal(
     part: Path,
     claim: Claim,
     marking: Marking,
-    sources: Sequence[Source],
+    ingredients: Sequence[Ingredient],
     path: Path,
     sidecar: Path | None = None,
 ) -> None:
     with explaining(path):
         add_source_type(part, claim.digital_source_type)
         if marking.sign:
-            sign(part, claim, sources, identity(), sidecar)
+            sign(part, claim, ingredients, identity(), sidecar)

@@ -12,32 +12,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
-from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from c2pa import Builder, C2paError, C2paSignerInfo, C2paSigningAlg, Context, Reader
 from c2pa.c2pa import Signer
 
-from kineograph.errors import MediaError, OutputError
-from kineograph.media.sandbox import opened
-from kineograph.media.wire import LIMITS, Unreadable
-from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim, Source
+from kineograph.errors import OutputError
+from kineograph.provenance.claim import COMPOSITE, GENERATED, Claim
 from kineograph.provenance.identity import Identity
-from kineograph.provenance.manifests import (
-    KINDS,
-    OTHER_KINDS,
-    SIDECAR,
-    WATERMARK,
-    context,
-    examined,
-    has_sidecar,
-    kind_of,
-    sidecar_of,
-)
-from kineograph.provenance.story import CLAIM, printable
-
-ANY_FILE = "application/octet-stream"  # no manifest is looked for in it
+from kineograph.provenance.ingredients import Ingredient, NotKeptError, add, label_of
+from kineograph.provenance.manifests import KINDS, OTHER_KINDS, WATERMARK, context
+from kineograph.provenance.story import CLAIM
 
 
 def try_out(who: Identity) -> None:
@@ -57,50 +43,46 @@ def try_out(who: Identity) -> None:
 
 
 def sign(
-    path: Path, claim: Claim, sources: Sequence[Source], who: Identity, sidecar: Path | None = None
+    path: Path, claim: Claim, ingredients: Sequence[Ingredient], who: Identity, sidecar: Path | None = None
 ) -> None:
     """Sign the file `path`: in its place or, if `sidecar` is given, by a manifest in that other file.
 
     The signature is read back and checked before anything is replaced. If the time stamp server can't be
-    reached, or the manifest of a source is too broken to be kept, the file is signed without that, with a
-    warning.
+    reached, or the manifest of an ingredient can't be kept, the file is signed without that, with a warning.
 
     Raises:
         OutputError: the file can't be signed, for instance because certificate and key don't fit.
-        MediaError: a source is gone.
+        MediaError: a file that went in is gone.
     """
-    failure = None
-    for stamped, broken in product((True, False) if who.time_stamp else (False,), _broken(sources)):
-        signing = who if stamped else replace(who, time_stamp=None)
-        try:
-            manifest = _signed(path, claim, sources, signing, sidecar, broken)
-        except C2paError as error:
-            failure = error
-            continue
-        _warn_of_less(None if stamped else who.time_stamp, broken)
-        if sidecar:
-            sidecar.write_bytes(manifest)
-        return
-    assert failure is not None
-    raise _refusal(failure) from failure
+    try:
+        manifest = _stamped(path, claim, ingredients, who, sidecar)
+    except NotKeptError as error:
+        fewer = [
+            one.dropped(str(error)) if number == error.number else one
+            for number, one in enumerate(ingredients)
+        ]
+        return sign(path, claim, fewer, who, sidecar)
+    except C2paError as error:
+        if not any(one.kept for one in ingredients):
+            raise _refusal(error) from error
+        return sign(path, claim, [one.dropped(str(error)) for one in ingredients], who, sidecar)
+    if sidecar:
+        sidecar.write_bytes(manifest)
+    return None
 
 
-def _broken(sources: Sequence[Source]) -> list[tuple[Source, ...]]:
-    """The sources whose manifests are not to be kept, as nobody can read them, and should that not do, all.
-
-    A child with limits is the first to read them, so that what would crash the library stays away from here.
-    """
-    broken = tuple(source for source in sources if "reason" in examined(Path(source.path)))
-    return list(dict.fromkeys([broken, tuple(sources)]))
-
-
-def _warn_of_less(server: str | None, broken: Sequence[Source]) -> None:
-    """Say what a file was signed without: a time stamp from `server`, or the manifests of some sources."""
-    if server:
-        warnings.warn(f"No time stamp from {server}: signed without.", stacklevel=3)
-    for source in broken:
-        name = printable(Path(source.path).name)
-        warnings.warn(f"The manifest of {name} can't be kept: it is broken.", stacklevel=3)
+def _stamped(
+    path: Path, claim: Claim, ingredients: Sequence[Ingredient], who: Identity, sidecar: Path | None
+) -> bytes:
+    """The manifest, with a time stamp if one is wanted and can be had."""
+    try:
+        return _signed(path, claim, ingredients, who, sidecar)
+    except C2paError:
+        if not who.time_stamp:
+            raise
+    manifest = _signed(path, claim, ingredients, replace(who, time_stamp=None), sidecar)
+    warnings.warn(f"No time stamp from {who.time_stamp}: signed without.", stacklevel=3)
+    return manifest
 
 
 def _refusal(error: C2paError) -> OutputError:
@@ -111,19 +93,15 @@ def _refusal(error: C2paError) -> OutputError:
 
 
 def _signed(
-    path: Path,
-    claim: Claim,
-    sources: Sequence[Source],
-    who: Identity,
-    sidecar: Path | None,
-    broken: Sequence[Source],
+    path: Path, claim: Claim, ingredients: Sequence[Ingredient], who: Identity, sidecar: Path | None
 ) -> bytes:
     """The manifest, which has come into the file unless there is a sidecar."""
     kind = (KINDS | OTHER_KINDS)[path.suffix.lower()]
     part = path.with_name(f".kineograph-{secrets.token_hex(6)}{path.suffix}")
-    with context() as settings, Builder(_definition(claim, sources), settings) as builder, signer(who) as key:
-        for number, source in enumerate(sources):
-            _add(builder, source, number, None if source in broken else settings)
+    definition = _definition(claim, ingredients)
+    with context() as settings, Builder(definition, settings) as builder, signer(who) as key:
+        for number, ingredient in enumerate(ingredients):
+            add(builder, ingredient, number, settings)
         if sidecar:
             builder.set_no_embed()
         try:
@@ -163,10 +141,10 @@ def signer(who: Identity) -> Signer:
 # What is claimed
 
 
-def _definition(claim: Claim, sources: Sequence[Source]) -> str:
+def _definition(claim: Claim, ingredients: Sequence[Ingredient]) -> str:
     """The manifest, as JSON that the library takes."""
     name, _, version = claim.generator.partition(" ")
-    actions = {"label": "c2pa.actions", "data": {"actions": _actions(claim, sources)}}
+    actions = {"label": "c2pa.actions", "data": {"actions": _actions(claim, ingredients)}}
     ours = {"label": CLAIM, "data": claim.values()}
     assertions = [actions, ours, *_bindings(claim)]
     return json.dumps(
@@ -182,11 +160,13 @@ def _bindings(claim: Claim) -> list[dict[str, Any]]:
     return [{"label": "c2pa.soft-binding", "data": {"alg": WATERMARK, "blocks": blocks}}]
 
 
-def _actions(claim: Claim, sources: Sequence[Source]) -> list[dict[str, Any]]:
+def _actions(claim: Claim, ingredients: Sequence[Ingredient]) -> list[dict[str, Any]]:
     """How the clip came to be: created from nothing or from parts, or footage opened and edited."""
     agent = {"name": claim.generator}
-    parents = [_label(number) for number, source in enumerate(sources) if source.parent]
-    parts = [_label(number) for number, source in enumerate(sources) if not source.parent]
+    parents, parts = (
+        [label_of(number) for number, one in enumerate(ingredients) if one.source.parent is wanted]
+        for wanted in (True, False)
+    )
     made = {"digitalSourceType": claim.digital_source_type, "softwareAgent": agent, "when": _now()}
     if parents:
         first = [{"action": "c2pa.opened", "parameters": {"ingredientIds": parents}}]
@@ -206,36 +186,3 @@ def _now() -> str:
 def _has_ours(claim: Claim) -> bool:
     """Whether the pixels carry a watermark of our own kind."""
     return "watermark" not in (claim.left_out or ()) and claim.watermarker is None
-
-
-def _label(number: int) -> str:
-    return f"source-{number}"
-
-
-def _add(builder: Builder, source: Source, number: int, keeping: Context | None) -> None:
-    """Name a file that went in, not by its path; the manifest that it brings is kept, if it can be read with
-    the settings `keeping`."""
-    described = {"label": _label(number), "relationship": "parentOf" if source.parent else "componentOf"}
-    beside = sidecar_of(Path(source.path))
-    try:
-        with opened(source.path, LIMITS) as file:
-            kind = kind_of(file)
-            if keeping and kind in OTHER_KINDS.values() and has_sidecar(beside):
-                described |= _read_beside(builder, beside.read_bytes(), kind, file, keeping)
-            builder.add_ingredient(json.dumps(described), kind if keeping else ANY_FILE, file)
-    except Unreadable as reason:
-        raise MediaError(f"{source.path!r} {reason}") from reason
-
-
-def _read_beside(
-    builder: Builder, manifest: bytes, kind: str, file: BinaryIO, settings: Context
-) -> dict[str, Any]:
-    """What an ingredient's description says of the manifest beside it, which goes along under a name."""
-    with Reader(kind, file, manifest, context=settings) as reader:
-        store = json.loads(reader.json())
-    file.seek(0)
-    name = f"{store['active_manifest']}{SIDECAR}"
-    builder.add_resource(name, BytesIO(manifest))
-    kept = {"format": "application/c2pa", "identifier": name}
-    validation = {key: store[key] for key in ("active_manifest", "validation_results")}
-    return {"format": kind, "manifest_data": kept, **validation}

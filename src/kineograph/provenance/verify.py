@@ -97,7 +97,7 @@ def signature_of(path: Path, roots: str) -> Signed:
     Raises:
         MediaError: the file can't be read.
     """
-    answer = examined(path, roots)
+    answer = examined(path, roots).answer
     if "state" not in answer:
         where = printable(answer.get("elsewhere"))
         return Signed("none", (f"its manifest is at {where}, which is not fetched",) if where else ())

@@ -1,0 +1,112 @@
+"""The files that a clip was made from, and the signed manifests that they bring into that of the clip."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from c2pa import Builder, C2paError, Context, Reader
+
+from kineograph.errors import MediaError
+from kineograph.media.sandbox import opened
+from kineograph.media.wire import LIMITS, Unreadable
+from kineograph.provenance.claim import Source
+from kineograph.provenance.manifests import SIDECAR, SidecarError, examined
+from kineograph.provenance.story import printable
+
+ANY_FILE = "application/octet-stream"  # no manifest is looked for in it
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A file that went in, and its media type; `beside` is the manifest that lies beside it, if that counts.
+    Of one that is not `kept`, the file is named and no more."""
+
+    source: Source
+    kind: str
+    beside: bytes | None = None
+    kept: bool = True
+
+    def dropped(self, reason: str) -> Ingredient:
+        """The same without its manifest, which is said."""
+        if self.kept:
+            name = printable(Path(self.source.path).name)
+            warnings.warn(f"The manifest of {name} is not kept: {printable(reason)}", stacklevel=2)
+        return replace(self, beside=None, kept=False)
+
+
+class NotKeptError(Exception):
+    """The manifest of the ingredient of this `number` can't be kept."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+def ingredients_of(sources: Sequence[Source]) -> list[Ingredient]:
+    """Look at each file once; a child with limits is the first to read what strangers have written there.
+
+    A manifest that can't be read is left out, with a warning.
+
+    Raises:
+        MediaError: a file is gone, or can't be read.
+    """
+    return [_ingredient(source) for source in sources]
+
+
+def _ingredient(source: Source) -> Ingredient:
+    try:
+        found = examined(Path(source.path))
+    except SidecarError as error:
+        return Ingredient(source, ANY_FILE).dropped(str(error))
+    ingredient = Ingredient(source, found.kind, found.beside)
+    reason = found.answer.get("reason")
+    return ingredient if reason is None else ingredient.dropped(str(reason))
+
+
+def label_of(number: int) -> str:
+    """How actions call the ingredient of this number."""
+    return f"source-{number}"
+
+
+def add(builder: Builder, ingredient: Ingredient, number: int, settings: Context) -> None:
+    """Name a file that went in, not by its path, with the manifest that it brings.
+
+    Raises:
+        NotKeptError: that manifest can't be kept.
+        MediaError: the file is gone.
+    """
+    source = ingredient.source
+    relation = "parentOf" if source.parent else "componentOf"
+    described: dict[str, Any] = {"label": label_of(number), "relationship": relation}
+    try:
+        with opened(source.path, LIMITS) as file:
+            if ingredient.beside is not None:
+                described |= _brought(builder, ingredient, number, file, settings)
+            kind = ingredient.kind if ingredient.kept else ANY_FILE
+            builder.add_ingredient(json.dumps(described), kind, file)
+    except Unreadable as reason:
+        raise MediaError(f"{source.path!r} {reason}") from reason
+    except C2paError as error:
+        if not ingredient.kept:
+            raise
+        raise NotKeptError(number, str(error)) from error
+
+
+def _brought(
+    builder: Builder, ingredient: Ingredient, number: int, file: BinaryIO, settings: Context
+) -> dict[str, Any]:
+    """What the description says of the manifest beside a file, which goes along as a resource."""
+    with Reader(ingredient.kind, file, ingredient.beside, context=settings) as reader:
+        store = json.loads(reader.json())
+    file.seek(0)
+    name = f"{label_of(number)}{SIDECAR}"
+    builder.add_resource(name, BytesIO(ingredient.beside or b""))
+    kept = {"format": "application/c2pa", "identifier": name}
+    known = ("active_manifest", "validation_results")
+    return {"format": ingredient.kind, "manifest_data": kept, **{key: store.get(key) for key in known}}
