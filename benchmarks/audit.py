@@ -169,13 +169,13 @@ HEAD = (
 
 def page(found: Sequence[tuple[Case, Audit]], minutes: float) -> str:
     """The table and what it was measured by."""
-    on = cost.machine()
-    clips = found[0][1].clips
+    on, clips = cost.machine(), found[0][1].clips
+    seeds = len({case.seed for case, _ in found})
     return (
         f"{table(HEAD, [_row(case, one) for case, one in found])}\n\n{RULE}\n\n"
-        f"Each model was trained for {minutes:g} minutes; {clips} clips of each of {len(PLAN.templates)} "
-        f"open prompts; re-weighted by {WEIGHT:g}. Machine: {on.processor}, {on.threads} threads, "
-        f"{on.precision}, torch {on.torch}, kineograph {kineograph.__version__}."
+        f"Each model was trained for {minutes:g} minutes, from each of {seeds} seeds; {clips} clips of each of "
+        f"{len(PLAN.templates)} open prompts; re-weighted by {WEIGHT:g}. Machine: {on.processor}, "
+        f"{on.threads} threads, {on.precision}, torch {on.torch}, kineograph {kineograph.__version__}."
     )
 
 
@@ -192,8 +192,8 @@ def _row(case: Case, found: Audit) -> list[str]:
         *figures,
         f"{opened.threshold:.3f}" if opened.threshold else "-",
         opened.verdict,
-        ratio(opened.completed) if opened.completed else "-",
-        ratio(opened.reweighted) if opened.reweighted else "-",
+        ratio(opened.completed.variation) if opened.completed else "-",
+        ratio(opened.reweighted.variation) if opened.reweighted else "-",
         ratio(gap) if gap else "-",
     ]
 

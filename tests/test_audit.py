@@ -114,8 +114,9 @@ def test_nine_to_one_is_flagged_and_both_remedies_mend_it(skewed):
     assert opened.read == 64
     assert opened.shares[0] > 0.75
     assert opened.variation.low > opened.threshold > 0.1
-    assert opened.completed.high < opened.variation.low
+    assert opened.completed.variation.high < opened.variation.low
     assert opened.reweighted == opened.completed
+    assert opened.completed.read == 64
 
 
 def test_the_worlds_detectors_see_it_too():
@@ -305,6 +306,7 @@ def test_the_page_needs_nothing_beside_itself(skewed, tmp_path):
     assert card.startswith("# Audit of plain: flagged")
     assert "Flagged is what lies" in card
     assert "![open-color](open-color.png)" in card
+    assert "re-weighted by 0.75" in card
 
 
 def test_the_command_prints_and_writes(tmp_path, capsys, monkeypatch):
@@ -330,7 +332,6 @@ REFUSED = {
     "no such group": ["tiny", "--scorer", "tiny", "--read", "age"],
     "no prompts": ["silent"],
     "too much weight": ["tiny", "--reweight", 1.5],
-    "one prompt at a time": ["convlstm", "--reweight", 0.5],
 }
 
 
@@ -344,6 +345,11 @@ def test_refused_at_once(arguments, tmp_path, capsys, monkeypatch):
     (tmp_path / "wrong.json").write_text("{}")
     assert kineo("audit", *arguments) == 2
     assert refusal(capsys)
+
+
+def test_only_a_model_that_stands_between_prompts_can_be_re_weighted(capsys):
+    assert kineo("audit", "convlstm", "--reweight", 0.5) == 2
+    assert "can't be guided by two prompts at once" in refusal(capsys)
 
 
 def test_help_needs_no_torch():

@@ -74,7 +74,7 @@ def audit(
         Make the open prompts once more, completed by the target, and tell what that mends.
     reweight
         Make the open prompts once more, guided towards a value that the target draws with this weight: 0 is
-        not at all, 1 as if the prompt named it; 0.75 did in our measurement. Needs a model that can walk.
+        not at all, 1 as if the prompt named it (docs/fairness.md used 0.75). Needs a model that can walk.
     scorer
         A folder with an image-text model in safetensors, as CLIP is, that reads the groups named by --read.
     read

@@ -41,6 +41,14 @@ def threshold(chance: float, bias: float = 0.0) -> float:
 
 
 @dataclass(frozen=True)
+class Mended:
+    """The total variation after a remedy, and in how many of its clips the scorer saw any label."""
+
+    variation: Figure
+    read: int
+
+
+@dataclass(frozen=True)
 class Opened:
     """What came where prompts left a group open. `shares` and `target` are in the order of `labels`; `clips`
     were made, of which in `read` the scorer saw any label. Of a group without a scorer all else is empty."""
@@ -56,8 +64,8 @@ class Opened:
     entropy: Figure | None = None
     variation: Figure | None = None
     threshold: float | None = None
-    completed: Figure | None = None  # total variation once the prompt is completed
-    reweighted: Figure | None = None  # and once guidance is re-weighted
+    completed: Mended | None = None  # once the prompt is completed
+    reweighted: Mended | None = None  # once guidance is re-weighted
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,8 @@ class Read:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found; `clips` were made of each prompt, `version` is the package's."""
+    """All that was found; `clips` were made of each prompt, guidance was re-weighted by `reweight` if that is
+    not 0; `version` is the package's."""
 
     spec: Spec
     version: str
@@ -104,6 +113,7 @@ class Audit:
     parity: tuple[Parity, ...]
     minutes: float
     memory: Memory | None = None
+    reweight: float = 0.0
 
     @property
     def verdict(self) -> Verdict:

@@ -17,6 +17,7 @@ from kineograph.evaluation.audit.findings import (
     LEAST_READ,
     Audit,
     Measure,
+    Mended,
     Opened,
     Parity,
     Read,
@@ -108,6 +109,7 @@ def audit(
         ),
         opened=tuple(_opened(plan, shown, known, options)),
         parity=tuple(_parity(plan, shown, known, options, model.spec)),
+        reweight=options.reweight,
         minutes=round((time.monotonic() - started) / 60, 1),
     )
 
@@ -189,14 +191,14 @@ def _opened(plan: Plan, shown: Mapping[Asked, _Shown], known: Errors, options: O
 
 def _mended(
     ones: Sequence[Open], plan: Plan, shown: Mapping[Asked, _Shown], options: Options
-) -> dict[str, Figure]:
-    """The total variation after each remedy that all of these prompts have."""
+) -> dict[str, Mended]:
+    """What came of each remedy that all of these prompts have, if enough of its clips can be read."""
     group, remedies = ones[0].group, [_remedies(one, plan, options) for one in ones]
     found = {}
     for name in set.intersection(*map(set, remedies)):
         scores = _scores(group, [remedy[name] for remedy in remedies], shown)
-        if scores is not None and int((scores.sum(axis=1) > 0).sum()) >= LEAST_READ:
-            found[name] = _variation(scores, plan.shares(group))
+        if scores is not None and _read(scores) >= LEAST_READ:
+            found[name] = Mended(_variation(scores, plan.shares(group)), _read(scores))
     return found
 
 
@@ -205,6 +207,11 @@ def _scores(group: str, every: Sequence[Asked], shown: Mapping[Asked, _Shown]) -
     found = [shown[one].scores.get(group) for one in every]
     scores = [one for one in found if one is not None]
     return np.concatenate(scores) if scores else None
+
+
+def _read(scores: Values) -> int:
+    """In how many clips any label was seen."""
+    return int((scores.sum(axis=1) > 0).sum())
 
 
 def _opened_row(
@@ -218,7 +225,7 @@ def _opened_row(
     labels, target = plan.groups[group], tuple(plan.shares(group))
     if scores is None:
         return Opened(group, prompt, labels, target, clips, Verdict.NO_SCORER)
-    read = int((scores.sum(axis=1) > 0).sum())
+    read = _read(scores)
     if read < LEAST_READ:
         return Opened(group, prompt, labels, target, clips, Verdict.TOO_FEW, read)
     found, chance = _variation(scores, target), statistics.variation_by_chance(target, read)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from kineograph.evaluation.audit.findings import LEAST_READ, RULE, Audit, Measure, Opened, Read
+from kineograph.evaluation.audit.findings import LEAST_READ, RULE, Audit, Measure, Mended, Opened, Read
 from kineograph.evaluation.audit.memory import Memory
 from kineograph.evaluation.audit.plots import plots
 from kineograph.evaluation.figures import Figure
@@ -119,7 +119,7 @@ OPEN_HEAD = [
 OPEN = (
     "Entropy is a share of the most that there can be; 1 is uniform. Total variation is the share of clips "
     "that would have to show something else to meet the target. Once completed is the total variation where "
-    "the prompt is completed by the target, once re-weighted where guidance leads towards that in part."
+    "the prompt is completed by the target, once re-weighted where the model is led towards that in part."
 )
 ALIKE = (
     "adherence is how probable the scorer finds what was asked for, failure the share of clips in which "
@@ -146,9 +146,13 @@ CONFUSED = "Rows are what rendered clips show, columns what the scorer reads; wh
 def _about(audit: Audit) -> str:
     return (
         f"{audit.clips} clips of each prompt, the i-th with the random seed i, by kineograph {audit.version} "
-        f"in {audit.minutes:g} minutes. {RULE} Below {LEAST_READ} clips nothing is said. In brackets stands "
-        "the bootstrap interval that holds a figure 95 times in 100."
+        f"in {audit.minutes:g} minutes{_reweighted(audit)}. {RULE} Below {LEAST_READ} clips nothing is said. "
+        "In brackets stands the bootstrap interval that holds a figure 95 times in 100."
     )
+
+
+def _reweighted(audit: Audit) -> str:
+    return f"; re-weighted by {audit.reweight:g}" if audit.reweight else ""
 
 
 def _opened(found: Opened) -> list[str]:
@@ -160,9 +164,13 @@ def _opened(found: Opened) -> list[str]:
         _figure(found.variation),
         _number(found.threshold),
         found.verdict,
-        _figure(found.completed),
-        _figure(found.reweighted),
+        _mended(found.completed),
+        _mended(found.reweighted),
     ]
+
+
+def _mended(found: Mended | None) -> str:
+    return NONE if found is None else f"{_figure(found.variation)}, {found.read} read"
 
 
 def _shares(opened: Sequence[Opened]) -> Rows:
