@@ -173,8 +173,8 @@ def page(found: Sequence[tuple[Case, Audit]], minutes: float) -> str:
     seeds = len({case.seed for case, _ in found})
     return (
         f"{table(HEAD, [_row(case, one) for case, one in found])}\n\n{RULE}\n\n"
-        f"Each model was trained for {minutes:g} minutes, from each of {seeds} seeds; {clips} clips of each of "
-        f"{len(PLAN.templates)} open prompts; re-weighted by {WEIGHT:g}. Machine: {on.processor}, "
+        f"Each model was trained for {minutes:g} minutes, from each of {seeds} seeds; {clips} clips of each "
+        f"of {len(PLAN.templates)} open prompts; re-weighted by {WEIGHT:g}. Machine: {on.processor}, "
         f"{on.threads} threads, {on.precision}, torch {on.torch}, kineograph {kineograph.__version__}."
     )
 
