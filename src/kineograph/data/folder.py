@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kineograph.data.sources import FILE as SOURCES
 from kineograph.errors import DataError, MediaError
 from kineograph.fitting import fit
 from kineograph.media.probe import probe
@@ -30,6 +29,7 @@ WINDOWS = 8  # about so many of a clip of a few seconds
 PHASES = 3  # a short clip is sampled anew from so many moments within its first frame
 SHORT = 2  # windows
 NAMED = 8  # files in one note
+BESIDE = (".txt", ".json", ".c2pa")  # captions; licences and records of how clips were made; their manifests
 
 
 class Folder:
@@ -161,8 +161,7 @@ def caption_of(path: Path) -> str:
 
 
 def _may_be_clip(path: Path) -> bool:
-    beside = path.suffix.lower() == ".txt" or path.name == SOURCES
-    return path.is_file() and not beside and not path.name.startswith(".")
+    return path.is_file() and path.suffix.lower() not in BESIDE and not path.name.startswith(".")
 
 
 def _part(windows: list[tuple[Frames, str]]) -> tuple[dict[str, Tensor], list[str]]:
