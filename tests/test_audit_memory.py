@@ -134,6 +134,11 @@ def test_refused_at_once(arguments, run, capsys):
     assert refusal(capsys)
 
 
+def test_what_is_held_out_must_not_be_what_was_learnt_from(run, capsys):
+    assert kineo("audit", "run/model", "--memory", "--held", "run/clips", "--clips", 16) == 2
+    assert "Most clips held out are among those that it learnt from" in capsys.readouterr().err
+
+
 def test_of_the_world_nothing_has_to_be_given(tmp_path, capsys):
     save_shaken(tmp_path / "tiny")
     facts.write(tmp_path / "tiny", replace(FACTS, clips=8))

@@ -136,8 +136,8 @@ def test_a_short_clip_holds_its_last_frame(mixed):
 
 def test_what_is_kept_beside_clips_is_no_clip(tmp_path):
     """So that a folder that `kineo generate` has filled can be learnt from."""
-    clip = write(tmp_path / "red ball.webm", counting(4), fps=Fraction(8))
-    for name in ("red ball.job.json", "red ball.webm.c2pa", "red ball.txt", "sources.json", ".hidden.mkv"):
+    clip = write(tmp_path / "red ball.mkv", counting(4), fps=Fraction(8))
+    for name in ("red ball.job.json", "red ball.mkv.c2pa", "red ball.txt", "sources.json", ".hidden.mkv"):
         (tmp_path / name).write_text("words")
     assert Folder(tmp_path, 4, 16, 8.0).files == [clip]
 

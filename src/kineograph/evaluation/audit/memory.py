@@ -21,6 +21,7 @@ from kineograph.data.folder import Folder
 from kineograph.data.latents import clips_of
 from kineograph.data.shards import INDEX, Shards
 from kineograph.data.world import clips
+from kineograph.errors import RequestError
 from kineograph.evaluation.audit.statistics import MARGIN
 from kineograph.evaluation.audit.work import Work
 from kineograph.evaluation.facts import Facts
@@ -118,10 +119,15 @@ def measure(
         held: clips of the same kind that it did not.
         count: how many to make, the i-th with the random seed i.
         batch: clips made at once.
+
+    Raises:
+        RequestError: it learnt from most of what is held out.
     """
     work = Work((training.count + held.count) / PER_READ + count)
     learnt = yield from _read("reading training clips", training, model.spec, work)
     unseen = yield from _read("reading clips held out", held, model.spec, work)
+    if float(np.median(nearest(unseen.points, learnt.points))) < ALIKE:
+        raise RequestError("Most clips held out are among those that it learnt from: hold others out.")
     prompts, made = [unseen.captions[at] for at in _spread(len(unseen.captions), count)], []
     for start in range(0, count, batch):
         canvases = text_canvases(prompts[start : start + batch], model.spec)
