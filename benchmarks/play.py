@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,8 +75,8 @@ def steps_of(scenes: Sequence[Scene], worlds: Sequence[Played], model: Model) ->
     return np.stack([read(a, *see(w.frames[None], spec.fps)) for a, w in zip(asked, worlds, strict=True)])
 
 
-def page(worlds: Sequence[Played], steps: Values, steps_a_frame: int | None) -> str:
-    """The figures as a page in Markdown."""
+def page(worlds: Sequence[Played], steps: Values, given: Mapping[str, float | None]) -> str:
+    """The figures as a page in Markdown; `given` are options that say how frames are made."""
     machine = cost.machine()
     waits = np.concatenate([world.waits for world in worlds]) * 1000
     _, height, width, _ = worlds[0].frames.shape
@@ -91,7 +91,7 @@ def page(worlds: Sequence[Played], steps: Values, steps_a_frame: int | None) -> 
         ),
     ]
     option = f" --worlds {len(worlds)} --actions {len(worlds[0].waits)}"
-    option += "" if steps_a_frame is None else f" --steps {steps_a_frame}"
+    option += "".join(f" --{name} {value:g}" for name, value in given.items() if value is not None)
     return f"""# Played worlds
 
     python -m benchmarks.play{option} --report docs/play.md
@@ -118,6 +118,7 @@ def main(
     actions: int = 32,
     model: str = "playground",
     steps: int | None = None,
+    guidance: float | None = None,
     report: Path | None = None,
 ) -> None:
     """Play worlds with random actions and tell how fast that goes and how well it is obeyed.
@@ -132,15 +133,18 @@ def main(
         The model, a name or a folder.
     steps
         Network evaluations for each frame.
+    guidance
+        How strongly actions and prompt pull, 1 for not at all.
     report
         Write the page into this file too.
     """
     loaded, scenes = catalog.load(model), scenes_of(worlds, actions)
     done = []
     for seed, (scene, prompt) in enumerate(zip(scenes, captions_without(("actions",), scenes), strict=True)):
-        done.append(played(Request(prompt, seed=seed, steps=steps), loaded, scene.actions))
+        done.append(played(Request(prompt, seed=seed, steps=steps, guidance=guidance), loaded, scene.actions))
         print(f"{prompt}: {done[-1].rate:.1f} frames a second", file=sys.stderr, flush=True)
-    text = page(done, steps_of(scenes, done, loaded), steps)
+    given = {"steps": steps, "guidance": guidance}
+    text = page(done, steps_of(scenes, done, loaded), given)
     if report is not None:
         with replacing(report) as part:
             part.write_text(text, encoding="utf-8")
