@@ -180,7 +180,7 @@ def test_minutes_that_can_not_be_shared_out(minutes):
         ("sheets", "-1", "sheets must be minutes"),
         ("flow_stage.batch", "0", "flow_stage.batch must be at least 1"),
         ("flow_stage.canvas", "64", "flow_stage.canvas must be"),
-        ("flow_stage.played", "25", "flow_stage.played must be"),
+        ("flow_stage.played", "29", "flow_stage.played must be"),
         ("text_stage.train.steps", "-1", "text_stage.train.steps must be"),
         ("flow_stage.train.minutes", "-1", "flow_stage.train.minutes must be"),
         ("flow_stage.train.checkpoint_every", "0", "checkpoint_every must be at least 1"),
