@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from kineograph.errors import KineographError, OutputError, RequestError
 from kineograph.media.encode import save_image
 from kineograph.provenance import identity
-from kineograph.provenance.claim import GENERATED, Claim
+from kineograph.provenance.claim import GENERATED, Claim, Source
+from kineograph.provenance.ingredients import ingredients_of
 from kineograph.provenance.signing import sign
 from kineograph.provenance.verify import signature_of
 
@@ -125,6 +126,21 @@ def test_a_service_that_fails_leaves_the_file_unsigned_and_says_so(service, home
         sign(path, CLAIM, (), identity.identity())
     assert path.read_bytes() == before
     assert not list(Path.cwd().glob(".kineograph-*"))
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_service_that_fails_says_nothing_of_footage(signed, home, own, recwarn):
+    """It is what failed, whether or not the footage brings a manifest."""
+    footage = picture("footage.png")
+    if signed:
+        sign(footage, CLAIM, (), identity.identity())
+    Path("service.py").write_text("raise SystemExit(1)")
+    settings(home, certificates=str(own / "chain.pem"), command=[sys.executable, "service.py"])
+    went_in = ingredients_of([Source("footage.png", True)])
+    assert went_in[0].brings == signed
+    with pytest.raises(OutputError, match="can't be signed"):
+        sign(picture(), CLAIM, went_in, identity.identity())
+    assert not recwarn.list
 
 
 def test_a_time_stamp_server_that_can_not_be_reached_is_a_warning(own):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,20 +24,22 @@ ANY_FILE = "application/octet-stream"  # no manifest is looked for in it
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A file that went in, and its media type; `beside` is the manifest that lies beside it, if that counts.
-    Of one that is not `kept`, the file is named and no more."""
+    """A file that went in, its media type, and whether it `brings` a manifest that is to be kept; `beside` is
+    that, if it lies beside the file."""
 
     source: Source
     kind: str
+    brings: bool = False
     beside: bytes | None = None
-    kept: bool = True
 
-    def dropped(self, reason: str) -> Ingredient:
-        """The same without its manifest, which is said."""
-        if self.kept:
-            name = printable(Path(self.source.path).name)
-            warnings.warn(f"The manifest of {name} is not kept: {printable(reason)}", stacklevel=2)
-        return replace(self, beside=None, kept=False)
+    def dropped(self) -> Ingredient:
+        """The same as a file of any kind, in which no manifest is looked for."""
+        return Ingredient(self.source, ANY_FILE)
+
+    def warn(self, reason: object) -> None:
+        """Say that its manifest is not kept."""
+        name = printable(Path(self.source.path).name)
+        warnings.warn(f"The manifest of {name} is not kept: {printable(reason)}", stacklevel=2)
 
 
 class NotKeptError(Exception):
@@ -63,10 +65,14 @@ def _ingredient(source: Source) -> Ingredient:
     try:
         found = examined(Path(source.path))
     except SidecarError as error:
-        return Ingredient(source, ANY_FILE).dropped(str(error))
-    ingredient = Ingredient(source, found.kind, found.beside)
-    reason = found.answer.get("reason")
-    return ingredient if reason is None else ingredient.dropped(str(reason))
+        reason: object = error
+    else:
+        if "reason" not in found.answer:
+            return Ingredient(source, found.kind, "state" in found.answer, found.beside)
+        reason = found.answer["reason"]
+    dropped = Ingredient(source, ANY_FILE)
+    dropped.warn(reason)
+    return dropped
 
 
 def label_of(number: int) -> str:
@@ -88,12 +94,11 @@ def add(builder: Builder, ingredient: Ingredient, number: int, settings: Context
         with opened(source.path, LIMITS) as file:
             if ingredient.beside is not None:
                 described |= _brought(builder, ingredient, number, file, settings)
-            kind = ingredient.kind if ingredient.kept else ANY_FILE
-            builder.add_ingredient(json.dumps(described), kind, file)
+            builder.add_ingredient(json.dumps(described), ingredient.kind, file)
     except Unreadable as reason:
         raise MediaError(f"{source.path!r} {reason}") from reason
     except C2paError as error:
-        if not ingredient.kept:
+        if ingredient.kind == ANY_FILE:
             raise
         raise NotKeptError(number, str(error)) from error
 

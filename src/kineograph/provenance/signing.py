@@ -57,18 +57,31 @@ def sign(
     try:
         manifest = _stamped(path, claim, ingredients, who, sidecar)
     except NotKeptError as error:
-        fewer = [
-            one.dropped(str(error)) if number == error.number else one
-            for number, one in enumerate(ingredients)
-        ]
-        return sign(path, claim, fewer, who, sidecar)
+        return _sign_without({error.number}, error, path, claim, ingredients, who, sidecar)
     except C2paError as error:
-        if not any(one.kept for one in ingredients):
+        suspects = {number for number, one in enumerate(ingredients) if one.brings}
+        if not suspects:
             raise _refusal(error) from error
-        return sign(path, claim, [one.dropped(str(error)) for one in ingredients], who, sidecar)
+        return _sign_without(suspects, error, path, claim, ingredients, who, sidecar)
     if sidecar:
         sidecar.write_bytes(manifest)
     return None
+
+
+def _sign_without(
+    numbers: set[int],
+    reason: Exception,
+    path: Path,
+    claim: Claim,
+    ingredients: Sequence[Ingredient],
+    who: Identity,
+    sidecar: Path | None,
+) -> None:
+    """Sign without the manifests of these ingredients; that they are not kept is said once that is done."""
+    fewer = [one.dropped() if number in numbers else one for number, one in enumerate(ingredients)]
+    sign(path, claim, fewer, who, sidecar)
+    for number in sorted(numbers):
+        ingredients[number].warn(reason)
 
 
 def _stamped(
