@@ -22,15 +22,17 @@ from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
+from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import evaluations
 
 BATCH = 16
+MANY = 24  # steps
 SHOWN = tuple(cell for cell in CELLS if not cell.held_out and cell.objects in (1, 2))
 TIMED = Effort(least=5, most=15, seconds=20.0, matrix=256)
 LEAST = 4  # steps
 CLOSE, FASTER = 0.03, 5.0  # the aims: how far below the many steps, and how many times as fast
 
-Ways = Mapping[str, Model]
+Ways = dict[str, Model]
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,23 @@ class Way:
 
 
 def ways_of(model: Model) -> Ways:
-    """A few steps, the many, and fewer still. Where a model leaps, the first are its leaps, and the last as
-    many guided steps.
+    """The model's own steps, or half of them if they are many; many of them; and fewer still. Where a model
+    leaps, the first are its leaps, and the last as many guided steps.
 
     Raises:
         RequestError: the model takes too few steps to compare with fewer.
     """
-    own, many = model.spec.sampling, model.spec.thorough
-    if many is None:
-        if own.steps < LEAST:
-            raise RequestError(f"{model.spec.name} takes {own.steps} steps: there are too few to leave out.")
-        few, fewer = (replace(own, steps=own.steps // part) for part in (2, 3))
-        return {f"{way.steps} steps": model.at(way) for way in (few, own, fewer)}
-    return {
-        f"{own.steps} leaps": model,
-        f"{many.steps} steps": model.at(many),
-        f"{own.steps} steps": model.at(model.spec.setting(own.steps, many.guidance)),
-    }
+    own, steps = model.spec.sampling, model.spec.thorough
+    if steps is None and own.steps < LEAST:
+        raise RequestError(f"{model.spec.name} takes {own.steps} steps: there are too few to leave out.")
+    if steps is not None:
+        return {f"{own.steps} leaps": model} | _in_steps(model, steps, MANY, own.steps)
+    few = own.steps if own.steps < MANY else own.steps // 2
+    return _in_steps(model, own, few, max(MANY, own.steps), few * 2 // 3)
+
+
+def _in_steps(model: Model, sampling: Sampling, *counts: int) -> Ways:
+    return {f"{steps} steps": model.at(replace(sampling, steps=steps)) for steps in counts}
 
 
 def measured(ways: Ways, count: int, cells: Sequence[Cell] = SHOWN, effort: Effort = TIMED) -> Iterator[Way]:

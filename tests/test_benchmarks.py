@@ -170,7 +170,10 @@ def test_a_model_that_does_not_leap_takes_fewer_steps(tmp_path):
     save_shaken(tmp_path / "model")
     model = catalog.load(str(tmp_path / "model"))
     ways = steps.ways_of(model.at(Sampling(6, 2.0)))
-    assert [way.spec.sampling.steps for way in ways.values()] == [3, 6, 2]
+    assert [way.spec.sampling.steps for way in ways.values()] == [6, 24, 4]
+    ways = steps.ways_of(model.at(Sampling(36, 2.0, shift=3.0)))
+    assert [way.spec.sampling.steps for way in ways.values()] == [18, 36, 12]
+    assert {way.spec.sampling.shift for way in ways.values()} == {3.0}
     with pytest.raises(RequestError, match="too few"):
         steps.ways_of(model)
 

@@ -29,9 +29,11 @@ def unprompted(request, model):
     "guide", [{"tracks": ("0.1,0.2 0.9,0.8",)}, {"actions": "right*8"}, {"camera": "0,1 0.3,2"}]
 )
 def test_guidance_pulls_towards_guides_too(guide, model):
-    """Without a prompt there is nothing else that could pull."""
+    """Without a prompt there is nothing else that could pull; what is rounded otherwise is less by far."""
     plain = Request("a ball", frames=model.spec.window, steps=2, guidance=1.0)
     pulled = replace(plain, guidance=6.0)
-    assert np.array_equal(unprompted(plain, model), unprompted(pulled, model))
-    apart = unprompted(replace(plain, **guide), model), unprompted(replace(pulled, **guide), model)
-    assert not np.array_equal(*apart)
+    rounded, apart = (
+        np.abs(np.subtract(*(unprompted(replace(one, **told), model).astype(int) for one in (plain, pulled))))
+        for told in ({}, guide)
+    )
+    assert apart.mean() > 1 + 10 * rounded.mean()

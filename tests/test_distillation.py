@@ -1,5 +1,7 @@
 """Leaps: a teacher's way in one step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import diffusion_networks, guides_of, shaken
@@ -7,9 +9,10 @@ from tiny_models import diffusion_networks, guides_of, shaken
 from kineograph.canvas import text_canvas
 from kineograph.generation import settings
 from kineograph.models.adapter import Adapter
-from kineograph.models.diffusion import LEAPING, Diffusion, spec_of
+from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING, Diffusion, spec_of
 from kineograph.models.distillation import LeapLoss, LeapObjective
 from kineograph.models.flow import LEAPS, LEAPT
+from kineograph.models.guides import TELL_OF
 from kineograph.request import Request
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
@@ -18,7 +21,8 @@ from kineograph.sampling.settings import Sampling
 def batch_of(networks):
     latents = torch.randn(8, 4, 16, 2, 2, generator=torch.Generator().manual_seed(0))
     caption = torch.tensor([[2, 3, 4, 0, 0, 0]] * 8)
-    return {"latents": latents, "caption": caption} | guides_of(latents[:4])
+    silent = {"open": caption[-4:, None].repeat(1, len(TELL_OF), 1)}
+    return {"latents": latents, "caption": caption} | silent | guides_of(latents[:4])
 
 
 def test_before_anything_is_learnt_a_leap_is_a_step_of_its_teacher():
@@ -97,10 +101,10 @@ def test_other_numbers_of_steps_and_guidance_are_taken_the_long_way():
     networks = diffusion_networks()
     model = Diffusion(networks, spec_of("tiny", networks.config, LEAPING))
     assert settings(Request("a"), model) == settings(Request("a", steps=LEAPS), model) == LEAPING
-    assert settings(Request("a", steps=9), model) == Sampling(9, 3.0, "multistep")
-    assert settings(Request("a", guidance=2.0), model) == Sampling(24, 2.0, "multistep")
+    assert settings(Request("a", steps=9), model) == replace(DEFAULT_SAMPLING, steps=9)
+    assert settings(Request("a", guidance=2.0), model) == replace(DEFAULT_SAMPLING, guidance=2.0)
     assert settings(Request("a", video="a.mp4", edit=1.0), model) == LEAPING
     for long in (Request("a", video="a.mp4", edit=0.5), Request(video="a.mp4", remove=True)):
-        assert settings(long, model) == Sampling(24, 3.0, "multistep")
+        assert settings(long, model) == DEFAULT_SAMPLING
     thorough = Diffusion(networks, spec_of("tiny", networks.config))
-    assert settings(Request("a", steps=LEAPS), thorough) == Sampling(LEAPS, 3.0, "multistep")
+    assert settings(Request("a", steps=LEAPS), thorough) == replace(DEFAULT_SAMPLING, steps=LEAPS)

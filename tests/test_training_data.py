@@ -1,7 +1,7 @@
 """Training data: shards and the order in which batches are drawn from them."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
@@ -14,11 +14,13 @@ from kineograph.data import latents, truth, world
 from kineograph.data.lessons import lessons
 from kineograph.data.shards import CAPTIONS, INDEX, FieldBatches, Shards, indices, order, write, writing
 from kineograph.errors import DataError
-from kineograph.text.vocabulary import Vocabulary
+from kineograph.models.guides import TELL_OF
+from kineograph.text.vocabulary import RESERVED, Vocabulary
 from kineograph.worlds.actions import ACTIONS, play
+from kineograph.worlds.captions import parse, words
 from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
-from kineograph.worlds.world import SMALL
+from kineograph.worlds.world import FULL, SMALL
 
 
 def parts(sizes):
@@ -257,6 +259,25 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_th
         assert torch.equal(batch["style"][news, 1].long(), own[news, 1])
         first, again = ({k: v.nan_to_num() for k, v in data.batch(step).items()} for _ in range(2))
         assert same(first, again)
+
+
+def test_guided_rows_bring_captions_that_leave_open_what_guides_tell(tmp_path):
+    learnt, said = lessons(16, 4), words(FULL)
+    fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
+    made = fields | {"latents": torch.zeros(16, 5, 2, 2, 2).half()}
+    shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
+    rows = {"batch": 10, "canvas": 0, "guided": 8, "played": 0}
+    batch = latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0).batch(0)
+    assert batch["open"].shape == (8, len(TELL_OF), 44)
+    for own, several in zip(batch["caption"][2:], batch["open"], strict=True):
+        whole, *silent = (
+            parse(" ".join(said[n - RESERVED] for n in numbers if n), FULL) for numbers in (own, *several)
+        )
+        for name, left in zip(TELL_OF, silent, strict=True):
+            if name == "motion":
+                assert left.things == tuple(replace(thing, motion=None) for thing in whole.things)
+            else:
+                assert left == replace(whole, **{name: None})
 
 
 def test_rows_that_are_played_come_last_of_those_without_frames(tmp_path):

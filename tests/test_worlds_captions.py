@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +17,12 @@ from kineograph.worlds.captions import (
     caption,
     describe,
     parse,
+    silent_on,
     words,
 )
 from kineograph.worlds.holdout import held_out_scenes, is_held_out, training_scenes
 from kineograph.worlds.scene import Scene, sample_scenes
+from kineograph.worlds.world import SMALL
 
 SCENES = sample_scenes(300, seed=11, objects=1) + sample_scenes(300, seed=12, objects=2)
 scenes = st.sampled_from(SCENES)
@@ -58,6 +61,17 @@ def test_captions_keep_to_the_vocabulary_and_the_length(scene: Scene, seed: int)
 @given(scenes, seeds)
 def test_the_caption_depends_on_the_generator_alone(scene: Scene, seed: int) -> None:
     assert caption(scene, random.Random(seed)) == caption(scene, random.Random(seed))
+
+
+@settings(max_examples=200, deadline=None)
+@given(scenes, seeds, st.sampled_from([("motion",), ("ground",), ("motion", "time")]))
+def test_a_caption_can_be_said_without_something(scene: Scene, seed: int, names: tuple[str, ...]) -> None:
+    said = parse(text := caption(scene, random.Random(seed)))
+    left = parse(silent_on(names, text, random.Random(seed), SMALL))
+    for name in ("ground", "time"):
+        assert getattr(left, name) == (None if name in names else getattr(said, name))
+    still = tuple(replace(thing, motion=None) for thing in said.things)
+    assert left.things == (still if "motion" in names else said.things)
 
 
 def test_canonical_names_everything() -> None:

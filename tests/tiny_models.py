@@ -13,7 +13,7 @@ from kineograph.models import diffusion, gan, prompted, rnn, small_diffusion, tr
 from kineograph.models.denoiser import DenoiserConfig
 from kineograph.models.distillation import LeapObjective
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
-from kineograph.models.guides import style_of, untold
+from kineograph.models.guides import TELL_OF, style_of, untold
 from kineograph.models.prompted import LatentNetworks
 from kineograph.models.small_diffusion import SmallDiffusionConfig, SmallDiffusionNetworks
 from kineograph.models.tokenizer import Tokenizer, TokenizerConfig, TokenizerObjective, to_signal
@@ -121,7 +121,8 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     values = latents_and_captions(networks)
     guides = guides_of(values["latents"][:4])
     values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides.items()}
-    values["actions"][4:] = torch.nan  # else they are told of hardly anything else
+    values["open"] = values["caption"][:8, None].repeat(1, len(TELL_OF), 1)
+    values["actions"][1:] = torch.nan  # else they are told of hardly anything else
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
     assert networks.leaps is not None

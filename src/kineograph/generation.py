@@ -25,7 +25,7 @@ from kineograph.sampling.noise import Draws, Noise, NoiseBetween
 from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk, Video
 
-FEW_STEPS = 4  # for each frame of a world that is played
+FEW_STEPS = 2  # for each frame of a world that is played
 
 
 def prepare(request: Request, model: Model) -> Canvas:
@@ -86,8 +86,8 @@ def play(request: Request, model: Model, actions: Iterable[str] | None = None) -
     """Play a world: its first frame, then one for each action as soon as that comes. Refuses at the call.
 
     The first frame is the request's image or, as `generate` would make it, that of a clip in which nobody
-    acts. What follows is made in few steps and without guidance, unless the request says otherwise or
-    the model's own way is one of few steps.
+    acts. What follows is made in fewer steps, unless the request says how many or the model's own way is
+    one of few steps.
 
     The same request, model and actions play the same world again, on the same kind of machine bit for bit.
     `generate` of a request with these actions shows the same scene from the same seed, but not the same
@@ -128,8 +128,7 @@ def play_on(canvas: Canvas, request: Request, model: Model, actions: Iterable[st
         canvas.frames[0], canvas.known[0] = first.frames[0], True
     own = settings(request, model)
     as_it_is = request.steps is not None or (model.spec.thorough and own == model.spec.sampling)
-    few = own if as_it_is else replace(own, steps=min(own.steps, FEW_STEPS))
-    quick = few if request.guidance is not None else replace(few, guidance=1.0)
+    quick = own if as_it_is else replace(own, steps=min(own.steps, FEW_STEPS))
     yield from model.play(canvas, noise_of(request), quick, _checked(actions))
 
 

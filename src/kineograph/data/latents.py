@@ -3,7 +3,8 @@ known of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -12,11 +13,12 @@ from torch import Tensor
 from kineograph.data import truth
 from kineograph.data.balance import Balanced, classes_of
 from kineograph.data.shards import Parts, Shards, indices
-from kineograph.models.guides import style_of
+from kineograph.models.guides import TELL_OF, style_of
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_signal
 from kineograph.sampling.noise import Noise
 from kineograph.text.vocabulary import Vocabulary
+from kineograph.worlds.captions import silent_on
 
 
 def clips_of(shards: Shards, part: int = 64) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
@@ -59,10 +61,10 @@ PLAYED_CANVAS = 4
 
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
-    guides, where the data knows it; the last `canvas` of these their frames, for a canvas; before those come
-    `played` ones, of clips in which somebody acts, if there are any; the last of those with a canvas, one in
-    `PLAYED_CANVAS` rounded down, are such clips, too. All other rows are drawn in balance by `balance`, see
-    `data.balance`, unless it is "".
+    guides, where the data knows it, and captions that leave open what those tell; the last `canvas` of these
+    their frames, for a canvas; before those come `played` ones, of clips in which somebody acts, if there are
+    any; the last of those with a canvas, one in `PLAYED_CANVAS` rounded down, are such clips, too. All other
+    rows are drawn in balance by `balance`, see `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -92,8 +94,17 @@ class FlowBatches:
         fields = ("latents", *(truth.FIELDS if self.guided else ()))
         count = range(len(self.shards))
         stacked = {field: torch.stack([self.shards.clip(i, field) for i in count]) for field in fields}
-        captions = [self.vocabulary.encode(text, self.length) for text in self.shards.captions]
-        return {"caption": torch.tensor(captions), **stacked}
+        return {"caption": self._numbers(self.shards.captions), **stacked}
+
+    def _numbers(self, captions: Sequence[str]) -> Tensor:
+        return torch.tensor([self.vocabulary.encode(text, self.length) for text in captions])
+
+    @cached_property
+    def _open(self) -> Tensor:
+        """Captions (N, len(TELL_OF), L) that are silent on what guides can tell, an attribute each."""
+        captions, rng = self.shards.captions, random.Random(self.seed)
+        silent = [[silent_on((name,), text, rng) for text in captions] for name in TELL_OF]
+        return torch.stack([self._numbers(texts) for texts in silent], dim=1)
 
     @cached_property
     def _alike(self) -> dict[int, Tensor]:
@@ -142,7 +153,8 @@ class FlowBatches:
         if framed:
             batch["frames"] = torch.stack([self.clips.clip(i, "frames") for i in framed])
         if self.guided:
-            batch |= self._truth(torch.tensor(rows[-self.guided :]), step)
+            guided = torch.tensor(rows[-self.guided :])
+            batch |= self._truth(guided, step) | {"open": self._open[guided]}
         return batch
 
     def _truth(self, rows: Tensor, step: int) -> dict[str, Tensor]:

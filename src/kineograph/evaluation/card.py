@@ -109,11 +109,9 @@ def _vocabulary(spec: Spec) -> str:
 
 def _reading(report: Report) -> str:
     known = "; ".join(f"{FILLED[task.task].known} ({task.task})" for task in report.filling)
-    sampling = report.spec.sampling
     return f"""## Figures
 
-All were measured at one setting: {sampling.steps} {sampling.solver} steps, guidance \
-{sampling.guidance:g}.
+All were measured at one setting: {report.spec.sampling}.
 In brackets stands the interval that holds the figure 95 times in 100.
 
 **Follows the prompt.** Each clip is made from a caption that names everything. Detectors read the clip.

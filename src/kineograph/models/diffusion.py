@@ -213,7 +213,7 @@ class Diffusion(LatentModel[Conditions]):
     def _solve(self, led: _Led, start: Tensor, sampling: Sampling) -> Iterator[tuple[int, Tensor]]:
         """Yield (evaluations done, latents) after every step of one window, from `start`: what is held, and
         noise."""
-        at, count = [led.begin + (1 - led.begin) * time for time in times(sampling.steps)], 0
+        at, count = [led.begin + (1 - led.begin) * time for time in times(sampling.steps, sampling.shift)], 0
         velocity = led.velocity(sampling)
         if led.begin > 0 and led.guides is not None:
             entered = led.begin * led.guides.source + (1 - led.begin) * start
@@ -245,7 +245,8 @@ class Diffusion(LatentModel[Conditions]):
 # To and from a folder
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
-DEFAULT_SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
+# Few steps, most of them near the noise, where it is decided what a clip shows; see docs/steps.md.
+DEFAULT_SAMPLING = Sampling(steps=6, guidance=3.0, solver="euler", shift=2.0)
 LEAPING = Sampling(steps=LEAPS, guidance=1.0, solver="leaps")  # guidance is in the leaps
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kineograph.models.adapter import Adapter
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.guides import KINDS, Guides, draw_told, fold_guides
+from kineograph.models.guides import KINDS, TELL_OF, Guides, draw_told, fold_guides
 from kineograph.models.tokenizer import SPACE_STRIDE, Tokenizer, TokenizerConfig, frames_of, to_signal
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import Vocabulary
@@ -157,8 +157,8 @@ class FlowLoss:
     `silent_canvas`, unless somebody acts in them.
 
     `drop` of the captions are left out for guidance, `drop_guided` in rows that may have guides, so that
-    those are listened to, and `drop_styled` where a style is told; times are logit-normal around `location`
-    (arXiv 2403.03206).
+    those are listened to, and `drop_styled` where a style is told; `open` of those that are told something
+    leave it open. Times are logit-normal around `location` (arXiv 2403.03206).
     """
 
     text: float = 0.75
@@ -168,7 +168,8 @@ class FlowLoss:
     silent_canvas: float = 0.6
     drop: float = 0.1
     drop_guided: float = 0.25
-    drop_styled: float = 0.7
+    drop_styled: float = 0.5
+    open: float = 0.6
     location: float = -0.4
 
 
@@ -216,7 +217,8 @@ class FlowObjective:
 
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
-        about their clips as guides of every kind, and the last of these frames."""
+        about their clips as guides of every kind, with captions that are `open` (B', len(TELL_OF), L), and
+        the last of these frames."""
         drawn = self.drawn(batch, draw)
         made, _ = self.networks.velocity(drawn.at(drawn.time), drawn.time, *drawn.told(self.networks.text))
         error = (made - drawn.clean).square().mean(dim=(2, 3, 4))
@@ -231,10 +233,11 @@ class FlowObjective:
         guided = 0 if told is None else len(told["source"])
         played = None if told is None else _acting(told)
         time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), played, draw)
+        caption = batch["caption"] if told is None else self._opened(batch, told, draw)
         heard = self._heard(len(time), told, draw).to(clean.device)
         noise = torch.randn(clean.shape, generator=draw).to(clean)
         guides = None if told is None else fold_guides(told)
-        return Drawn(clean, noise, time.to(clean), batch["caption"] * heard, canvas, guides)
+        return Drawn(clean, noise, time.to(clean), caption * heard, canvas, guides)
 
     def _told(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> dict[str, Tensor] | None:
         """What the guided rows are told; None where the data knows no guides."""
@@ -246,6 +249,18 @@ class FlowObjective:
             seen = silent[-len(batch["frames"]) :]
             seen[~_acting(truth)[-len(seen) :]] = self.config.silent_canvas
         return draw_told(truth, silent, draw)
+
+    def _opened(
+        self, batch: Mapping[str, Tensor], told: Mapping[str, Tensor], draw: torch.Generator
+    ) -> Tensor:
+        """The captions, of which some leave open what the guides tell: else nobody would need to listen."""
+        caption = batch["caption"].clone()
+        rows = caption[-len(told["source"]) :]  # a view
+        for number, kinds in enumerate(TELL_OF.values()):
+            telling = torch.stack([~told[kind].flatten(1).isnan().all(dim=1) for kind in kinds]).any(dim=0)
+            chosen = telling.cpu() & (torch.rand(len(rows), generator=draw) < self.config.open)
+            rows[chosen] = batch["open"][chosen, number]
+        return caption
 
     def _heard(self, rows: int, told: Mapping[str, Tensor] | None, draw: torch.Generator) -> Tensor:
         """(B, 1): which captions are not left out."""

@@ -20,6 +20,7 @@ B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,13 +30,15 @@ from torch import Tensor
 
 from kineograph.controls import ACTIONS, JOINTS, THINGS
 from kineograph.models.tokenizer import TIME_STRIDE
+from kineograph.worlds.camera import PAN, ZOOM
 from kineograph.worlds.figures import BONES
 
 MAP_CELL = 8
 MAPS = (*(f"track {n}" for n in range(1, 4)), *(f"box {n}" for n in range(1, 4)), "pose", "depth", "edges")
 MAP_VALUES = len(MAPS) * TIME_STRIDE * MAP_CELL**2  # of one latent cell
-BLOB = 1.5  # cells: the deviation of the spot that a track draws
+BLOB = 4.0  # cells: the deviation of the spot that a track draws, about as wide as a thing
 BONE = 0.75  # cells: that of a bone's outline
+CAMERA = 3.0  # how large a whole pan or zoom is among signals of 1: the larger, the sooner it is heard
 KINDS = ("tracks", "boxes", "pose", "depth", "edges", "camera", "actions", "source", "style")
 PER_FRAME = KINDS[:7]
 SHAPES: Mapping[str, tuple[int, ...]] = {
@@ -128,7 +131,8 @@ def _from_groups_start(values: Tensor) -> Tensor:
 def _signals(told: Told) -> Tensor:
     groups = told["source"].shape[1]
     shift, zoom = told["camera"].unbind(-1)
-    moves = [told["actions"], _carried(told["actions"]), shift[..., None], zoom[..., None].log()]
+    camera = CAMERA * torch.stack([shift / PAN, zoom.log() / math.log(ZOOM)], dim=-1)
+    moves = [told["actions"], _carried(told["actions"]), camera]
     frames = _from_groups_start(torch.cat(moves, dim=-1).nan_to_num())
     in_groups = rearrange(frames, "b (t r) v -> b t (r v)", r=TIME_STRIDE)
     style = told["style"].nan_to_num()[:, None].expand(-1, groups, -1)
@@ -215,17 +219,23 @@ DRAWN: Mapping[str, tuple[slice, Drawing]] = {
 
 # How often a row that may be guided is told a kind first of all; what there is no truth of is passed over.
 FIRST = {
-    "tracks": 5,
+    "tracks": 8,
     "boxes": 3,
     "pose": 3,
     "depth": 2,
     "edges": 2,
-    "camera": 4,
+    "camera": 8,
     "actions": 100,  # few clips have any
     "source": 9,
-    "style": 10,
+    "style": 12,
 }
 ALSO = 0.08  # how often each other kind is told too
+# What captions leave open where a guide tells it: by attribute, the kinds that do.
+TELL_OF: Mapping[str, tuple[str, ...]] = {
+    "motion": ("tracks", "boxes", "pose", "depth", "edges"),
+    "camera": ("camera",),
+    "style": ("style",),
+}
 THING = 0.8  # how often each thing is among those of which tracks and boxes tell
 
 

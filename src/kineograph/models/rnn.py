@@ -292,7 +292,7 @@ class Rnn(PromptedModel[RnnNetworks]):
             return with_prompt, without
 
         velocity = guided(one, both, sampling.guidance, sampling.interval)
-        solved = SOLVERS[sampling.solver](velocity, noise, times(sampling.steps))
+        solved = SOLVERS[sampling.solver](velocity, noise, times(sampling.steps, sampling.shift))
         for done, z in enumerate(solved, 1):
             yield evaluations(sampling.solver, done), z
 

@@ -99,7 +99,8 @@ def _check(spec: Spec) -> None:
     for sampling in filter(None, (spec.sampling, spec.thorough)):
         told = (sampling.guidance, *sampling.interval)
         steps = 1 <= sampling.steps <= MOST_STEPS
-        if sampling.solver not in SOLVERS or not steps or not all(map(math.isfinite, told)):
+        numbers = all(map(math.isfinite, told)) and 0 < sampling.shift < math.inf
+        if sampling.solver not in SOLVERS or not steps or not numbers:
             raise ValueError(f"no clip can be sampled with {sampling}")
 
 

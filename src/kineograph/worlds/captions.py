@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -35,6 +35,7 @@ __all__ = [
     "describe",
     "parse",
     "sentence",
+    "silent_on",
     "words",
 ]
 
@@ -151,6 +152,17 @@ def parse(text: str, world: World = SMALL) -> Description:
     if language(world).relations:
         named["relation"] = next((name for name, word in RELATIONS.items() if word in tokens), None)
     return Description(things, **named)
+
+
+def silent_on(attributes: Collection[str], text: str, rng: random.Random, world: World = FULL) -> str:
+    """One of the many sentences that say what a caption says, but nothing of these attributes."""
+    said = parse(text, world)
+    own, whole = (
+        {name: None for name in attributes if name in kind.__annotations__}
+        for kind in (ThingDescription, Description)
+    )
+    things = tuple(replace(thing, **own) for thing in said.things)
+    return sentence(replace(said, things=things, **whole), rng, world)
 
 
 @cache
