@@ -37,10 +37,11 @@ Ways = dict[str, Model]
 
 @dataclass(frozen=True)
 class Way:
-    """A way to sample: its passes through the network and median seconds for one clip, and by cell and
-    attribute the share of clips that show it right."""
+    """A way to sample: its setting, passes through the network and median seconds for one clip, and by cell
+    and attribute the share of clips that show it right."""
 
     name: str
+    setting: str
     passes: int
     seconds: float
     shares: Mapping[str, Mapping[str, Figure]]
@@ -73,7 +74,7 @@ def measured(ways: Ways, count: int, cells: Sequence[Cell] = SHOWN, effort: Effo
     spent = in_turn(jobs, effort)
     for name, model in ways.items():
         found = {cell.name: _shares(cell, count, model, name) for cell in cells}
-        yield Way(name, _passes(model), statistics.median(spent[name]), found)
+        yield Way(name, str(model.spec.sampling), _passes(model), statistics.median(spent[name]), found)
 
 
 def _passes(model: Model) -> int:
@@ -131,6 +132,7 @@ def _chance(way: Way) -> str:
 
 
 def _costs(ways: list[Way]) -> Iterator[list[str]]:
+    yield ["setting", *[way.setting for way in ways]]
     yield ["passes through the network", *[str(way.passes) for way in ways]]
     yield ["seconds a clip, median", *[f"{way.seconds:.3f}" for way in ways]]
 

@@ -19,7 +19,7 @@ from benchmarks.setup import Setup, networks_of
 from benchmarks.timing import Effort, best_device, flops_of, measure_one
 from kineograph.data.latents import encode_parts
 from kineograph.models.flow import DiffusionConfig, FlowObjective
-from kineograph.models.guides import untold
+from kineograph.models.guides import TELL_OF, untold
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.training.loop import Trainer, TrainStep
@@ -79,6 +79,7 @@ def _latents(recipe: DiffusionRecipe, config: DiffusionConfig) -> Repeated:
         {
             "latents": torch.randn(stage.batch, grid[0], channels, *grid[1:]),
             "caption": torch.randint(len(config.words), (stage.batch, config.text_length)),
+            "open": torch.randint(len(config.words), (stage.guided, len(TELL_OF), config.text_length)),
             "frames": _frames(recipe, stage.canvas),
             **{kind: value.nan_to_num(0.5) for kind, value in untold(stage.guided, grid, channels).items()},
         }

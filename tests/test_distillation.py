@@ -1,5 +1,6 @@
 """Leaps: a teacher's way in one step."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from tiny_models import diffusion_networks, guides_of, shaken
 from kineograph.canvas import text_canvas
 from kineograph.generation import settings
 from kineograph.models.adapter import Adapter
-from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING, Diffusion, spec_of
+from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING, Diffusion, load, save, spec_of
 from kineograph.models.distillation import LeapLoss, LeapObjective
 from kineograph.models.flow import LEAPS, LEAPT
 from kineograph.models.guides import TELL_OF
@@ -95,6 +96,17 @@ def latents_of(model, sampling):
     canvas = text_canvas("a red ball", frames=13, width=32, height=32, fps=8.0)
     items = model.sample(model.condition([canvas] * 4), [Noise(seed) for seed in range(4)], sampling)
     return next(item.values for item in items if hasattr(item, "values"))
+
+
+def test_leaps_of_a_version_with_other_steps_are_read(tmp_path):
+    networks = diffusion_networks()
+    save(tmp_path / "model", networks, spec_of("tiny", networks.config, LEAPING))
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    config["thorough"] = {"steps": 24, "guidance": 3.0, "solver": "multistep", "interval": [0.0, 1.0]}
+    path.write_text(json.dumps(config))
+    model = load(tmp_path / "model")
+    assert settings(Request("a", guidance=2.0), model) == Sampling(24, 2.0, "multistep")
 
 
 def test_other_numbers_of_steps_and_guidance_are_taken_the_long_way():

@@ -22,7 +22,7 @@ from kineograph.canvas import continue_canvas
 from kineograph.cli import terminal
 from kineograph.controls import actions_of
 from kineograph.errors import AbilityError, RequestError
-from kineograph.generation import play
+from kineograph.generation import FEW_STEPS, play
 from kineograph.media.decode import reading
 from kineograph.models.playing import World
 from kineograph.request import Keyframe, Request, Waypoint
@@ -91,10 +91,24 @@ def test_frames_depend_on_no_later_action(model, shared):
     assert not np.array_equal(first[shared + 1], second[shared + 1])
 
 
-def test_a_smaller_world_begins_with_its_picture(model, tmp_path):
-    picture = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
-    path = tmp_path / "first.png"
+def picture_in(folder):
+    picture, path = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8), folder / "first.png"
     Image.fromarray(picture).save(path)
+    return picture, path
+
+
+def test_what_follows_is_made_in_two_steps_with_the_guidance_of_the_model(model, tmp_path):
+    _, path = picture_in(tmp_path)
+    begun = {"images": (Keyframe(str(path)),), "size": (24, 16)}
+    plain = frames(model, SCRIPT, **begun)
+    own = model.spec.sampling.guidance
+    assert np.array_equal(plain, frames(model, SCRIPT, steps=FEW_STEPS, guidance=own, **begun))
+    assert not np.array_equal(plain, frames(model, SCRIPT, guidance=1.0, **begun))
+    assert not np.array_equal(plain, frames(model, SCRIPT, steps=4, **begun))
+
+
+def test_a_smaller_world_begins_with_its_picture(model, tmp_path):
+    picture, path = picture_in(tmp_path)
     played = frames(model, "left*6", images=(Keyframe(str(path)),), size=(24, 16))
     assert played.shape == (7, 16, 24, 3)
     assert np.array_equal(played[0], picture)

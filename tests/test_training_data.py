@@ -267,7 +267,9 @@ def test_guided_rows_bring_captions_that_leave_open_what_guides_tell(tmp_path):
     made = fields | {"latents": torch.zeros(16, 5, 2, 2, 2).half()}
     shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
     rows = {"batch": 10, "canvas": 0, "guided": 8, "played": 0}
-    batch = latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0).batch(0)
+    data = latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0, world=FULL)
+    batch = data.batch(0)
+    assert "open" not in latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0).batch(0)
     assert batch["open"].shape == (8, len(TELL_OF), 44)
     for own, several in zip(batch["caption"][2:], batch["open"], strict=True):
         whole, *silent = (

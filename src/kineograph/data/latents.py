@@ -19,6 +19,7 @@ from kineograph.models.tokenizer import Tokenizer, to_signal
 from kineograph.sampling.noise import Noise
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.worlds.captions import silent_on
+from kineograph.worlds.world import World
 
 
 def clips_of(shards: Shards, part: int = 64) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
@@ -61,10 +62,10 @@ PLAYED_CANVAS = 4
 
 class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
-    guides, where the data knows it, and captions that leave open what those tell; the last `canvas` of these
-    their frames, for a canvas; before those come `played` ones, of clips in which somebody acts, if there are
-    any; the last of those with a canvas, one in `PLAYED_CANVAS` rounded down, are such clips, too. All other
-    rows are drawn in balance by `balance`, see `data.balance`, unless it is "".
+    guides, where the data knows it, and, if they are of a `world`, captions that leave open what those tell;
+    the last `canvas` of these their frames, for a canvas; before those come `played` ones, of clips in which
+    somebody acts, if there are any; the last of those with a canvas, one in `PLAYED_CANVAS` rounded down, are
+    such clips, too. All other rows are drawn in balance by `balance`, see `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
     """
@@ -81,8 +82,9 @@ class FlowBatches:
         played: int,
         seed: int,
         balance: str = "",
+        world: World | None = None,
     ) -> None:
-        self.balance = balance
+        self.balance, self.world = balance, world
         self.clips, self.size, self.canvas, self.seed = clips, batch, canvas, seed
         self.shards, self.vocabulary, self.length = latents, vocabulary, length
         known = set(truth.FIELDS) <= set(latents.fields())
@@ -100,10 +102,12 @@ class FlowBatches:
         return torch.tensor([self.vocabulary.encode(text, self.length) for text in captions])
 
     @cached_property
-    def _open(self) -> Tensor:
+    def _open(self) -> Tensor | None:
         """Captions (N, len(TELL_OF), L) that are silent on what guides can tell, an attribute each."""
-        captions, rng = self.shards.captions, random.Random(self.seed)
-        silent = [[silent_on((name,), text, rng) for text in captions] for name in TELL_OF]
+        if self.world is None:
+            return None
+        captions, rng, world = self.shards.captions, random.Random(self.seed), self.world
+        silent = [[silent_on((name,), text, rng, world) for text in captions] for name in TELL_OF]
         return torch.stack([self._numbers(texts) for texts in silent], dim=1)
 
     @cached_property
@@ -154,7 +158,9 @@ class FlowBatches:
             batch["frames"] = torch.stack([self.clips.clip(i, "frames") for i in framed])
         if self.guided:
             guided = torch.tensor(rows[-self.guided :])
-            batch |= self._truth(guided, step) | {"open": self._open[guided]}
+            batch |= self._truth(guided, step)
+            if self._open is not None:
+                batch["open"] = self._open[guided]
         return batch
 
     def _truth(self, rows: Tensor, step: int) -> dict[str, Tensor]:

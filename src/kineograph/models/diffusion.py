@@ -245,8 +245,8 @@ class Diffusion(LatentModel[Conditions]):
 # To and from a folder
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
-# Few steps, most of them near the noise, where it is decided what a clip shows; see docs/steps.md.
-DEFAULT_SAMPLING = Sampling(steps=6, guidance=3.0, solver="euler", shift=2.0)
+# Few steps, most of them near the noise, where it is decided what a clip shows.
+DEFAULT_SAMPLING = Sampling(steps=8, guidance=3.0, solver="euler", shift=2.0)
 LEAPING = Sampling(steps=LEAPS, guidance=1.0, solver="leaps")  # guidance is in the leaps
 
 
@@ -286,7 +286,8 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
     fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
-    contradicts = replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES
+    contradicts = replace(spec, abilities=ABILITIES, thorough=fitting.thorough) != fitting
+    contradicts |= (spec.thorough is None) != (fitting.thorough is None) or not spec.abilities <= ABILITIES
     if contradicts or (spec.thorough is not None and networks.leaps is None):
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))

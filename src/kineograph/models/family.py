@@ -22,7 +22,7 @@ class Spec:
     `abilities` are names in `kineograph.canvas.TASKS` and `GUIDES`. `width`, `height` (pixels) and `fps` are
     the native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
     frames made at once: longer clips are rolled out. `sampling` is the way to sample unless asked otherwise,
-    `thorough` another with more steps where the first takes a fixed number of few.
+    `thorough` another, of any number of steps, where the first takes a fixed number of few.
     """
 
     name: str

@@ -157,8 +157,9 @@ class FlowLoss:
     `silent_canvas`, unless somebody acts in them.
 
     `drop` of the captions are left out for guidance, `drop_guided` in rows that may have guides, so that
-    those are listened to, and `drop_styled` where a style is told; `open` of those that are told something
-    leave it open. Times are logit-normal around `location` (arXiv 2403.03206).
+    those are listened to, and `drop_styled` where a style is told; `open` of the times one leaves open what
+    a guide tells (of several the last in `TELL_OF`). Times are logit-normal around `location`
+    (arXiv 2403.03206).
     """
 
     text: float = 0.75
@@ -217,8 +218,8 @@ class FlowObjective:
 
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L); the last rows may have the truth
-        about their clips as guides of every kind, with captions that are `open` (B', len(TELL_OF), L), and
-        the last of these frames."""
+        about their clips as guides of every kind, perhaps with captions that are `open`
+        (B', len(TELL_OF), L), and the last of these frames."""
         drawn = self.drawn(batch, draw)
         made, _ = self.networks.velocity(drawn.at(drawn.time), drawn.time, *drawn.told(self.networks.text))
         error = (made - drawn.clean).square().mean(dim=(2, 3, 4))
@@ -233,7 +234,8 @@ class FlowObjective:
         guided = 0 if told is None else len(told["source"])
         played = None if told is None else _acting(told)
         time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), played, draw)
-        caption = batch["caption"] if told is None else self._opened(batch, told, draw)
+        heard_of = told if "open" in batch else None
+        caption = batch["caption"] if heard_of is None else self._opened(batch, heard_of, draw)
         heard = self._heard(len(time), told, draw).to(clean.device)
         noise = torch.randn(clean.shape, generator=draw).to(clean)
         guides = None if told is None else fold_guides(told)
@@ -253,9 +255,9 @@ class FlowObjective:
     def _opened(
         self, batch: Mapping[str, Tensor], told: Mapping[str, Tensor], draw: torch.Generator
     ) -> Tensor:
-        """The captions, of which some leave open what the guides tell: else nobody would need to listen."""
+        """The captions, of which some leave open what a guide tells: else nobody would need to listen."""
         caption = batch["caption"].clone()
-        rows = caption[-len(told["source"]) :]  # a view
+        rows = caption[len(caption) - len(told["source"]) :]  # a view
         for number, kinds in enumerate(TELL_OF.values()):
             telling = torch.stack([~told[kind].flatten(1).isnan().all(dim=1) for kind in kinds]).any(dim=0)
             chosen = telling.cpu() & (torch.rand(len(rows), generator=draw) < self.config.open)

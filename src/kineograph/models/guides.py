@@ -20,7 +20,6 @@ B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -30,15 +29,13 @@ from torch import Tensor
 
 from kineograph.controls import ACTIONS, JOINTS, THINGS
 from kineograph.models.tokenizer import TIME_STRIDE
-from kineograph.worlds.camera import PAN, ZOOM
 from kineograph.worlds.figures import BONES
 
 MAP_CELL = 8
 MAPS = (*(f"track {n}" for n in range(1, 4)), *(f"box {n}" for n in range(1, 4)), "pose", "depth", "edges")
 MAP_VALUES = len(MAPS) * TIME_STRIDE * MAP_CELL**2  # of one latent cell
-BLOB = 4.0  # cells: the deviation of the spot that a track draws, about as wide as a thing
+BLOB = 1.5  # cells: the deviation of the spot that a track draws
 BONE = 0.75  # cells: that of a bone's outline
-CAMERA = 3.0  # how large a whole pan or zoom is among signals of 1: the larger, the sooner it is heard
 KINDS = ("tracks", "boxes", "pose", "depth", "edges", "camera", "actions", "source", "style")
 PER_FRAME = KINDS[:7]
 SHAPES: Mapping[str, tuple[int, ...]] = {
@@ -131,8 +128,7 @@ def _from_groups_start(values: Tensor) -> Tensor:
 def _signals(told: Told) -> Tensor:
     groups = told["source"].shape[1]
     shift, zoom = told["camera"].unbind(-1)
-    camera = CAMERA * torch.stack([shift / PAN, zoom.log() / math.log(ZOOM)], dim=-1)
-    moves = [told["actions"], _carried(told["actions"]), camera]
+    moves = [told["actions"], _carried(told["actions"]), shift[..., None], zoom[..., None].log()]
     frames = _from_groups_start(torch.cat(moves, dim=-1).nan_to_num())
     in_groups = rearrange(frames, "b (t r) v -> b t (r v)", r=TIME_STRIDE)
     style = told["style"].nan_to_num()[:, None].expand(-1, groups, -1)

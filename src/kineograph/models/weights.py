@@ -25,7 +25,7 @@ from kineograph.sampling.solvers import SOLVERS
 
 CONFIG = "config.json"
 MOST_PIXELS = 1 << 28  # of a window: 256 frames of 1024 x 1024
-MOST_STEPS, MOST_FPS = 1000, 240
+MOST_STEPS, MOST_FPS, MOST_SHIFT = 1000, 240, 100.0
 MOST_SETTINGS, DEEPEST = 64, 8  # side by side, and within one another
 # What a config may ask for while its networks are built and filled, in numbers: so many for each byte of the
 # weights, as each is read, checked and converted, and some for tables. An operation counts as some, too, so
@@ -99,7 +99,7 @@ def _check(spec: Spec) -> None:
     for sampling in filter(None, (spec.sampling, spec.thorough)):
         told = (sampling.guidance, *sampling.interval)
         steps = 1 <= sampling.steps <= MOST_STEPS
-        numbers = all(map(math.isfinite, told)) and 0 < sampling.shift < math.inf
+        numbers = all(map(math.isfinite, told)) and 1 / MOST_SHIFT <= sampling.shift <= MOST_SHIFT
         if sampling.solver not in SOLVERS or not steps or not numbers:
             raise ValueError(f"no clip can be sampled with {sampling}")
 

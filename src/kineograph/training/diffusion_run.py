@@ -22,9 +22,10 @@ from kineograph.sampling.settings import Sampling
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.events import Event
 from kineograph.training.presets import DiffusionRecipe
-from kineograph.training.recipe import Stage
+from kineograph.training.recipe import WORLD, Stage
 from kineograph.training.run import Learner, Run, long_captions, spread, take_over
 from kineograph.training.sheets import Reconstructions, Samples
+from kineograph.worlds.world import WORLDS
 
 SHOWN_CLIPS, SHOWN_SAMPLES = 3, 4  # rows of a contact sheet
 
@@ -122,7 +123,8 @@ class DiffusionRun(Run[DiffusionRecipe]):
         stage, length = self.recipe.stages[name], networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
         rows = stage.batch, stage.canvas, stage.guided, stage.played
-        data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, seed, self.recipe.balance)
+        drawn = seed, self.recipe.balance, WORLDS[self.recipe.world] if self.recipe.data == WORLD else None
+        data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, *drawn)
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
         sampling = LEAPING if name == "leap" else DEFAULT_SAMPLING
         sheet = Samples(networks, shown, partial(_modelled, sampling))

@@ -154,7 +154,7 @@ def parse(text: str, world: World = SMALL) -> Description:
     return Description(things, **named)
 
 
-def silent_on(attributes: Collection[str], text: str, rng: random.Random, world: World = FULL) -> str:
+def silent_on(attributes: Collection[str], text: str, rng: random.Random, world: World) -> str:
     """One of the many sentences that say what a caption says, but nothing of these attributes."""
     said = parse(text, world)
     own, whole = (
