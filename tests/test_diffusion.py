@@ -29,11 +29,12 @@ def unprompted(request, model):
     "guide", [{"tracks": ("0.1,0.2 0.9,0.8",)}, {"actions": "right*8"}, {"camera": "0,1 0.3,2"}]
 )
 def test_guidance_pulls_towards_guides_too(guide, model):
-    """Without a prompt there is nothing else that could pull; what is rounded otherwise is less by far."""
+    """Without a prompt nothing else could pull; what is rounded otherwise is a level at most."""
     plain = Request("a ball", frames=model.spec.window, steps=2, guidance=1.0)
     pulled = replace(plain, guidance=6.0)
     rounded, apart = (
         np.abs(np.subtract(*(unprompted(replace(one, **told), model).astype(int) for one in (plain, pulled))))
         for told in ({}, guide)
     )
-    assert apart.mean() > 1 + 10 * rounded.mean()
+    assert rounded.max() <= 1
+    assert apart.mean() > 1

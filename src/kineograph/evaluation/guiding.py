@@ -22,7 +22,7 @@ from kineograph.evaluation.making import fill, rebuild, text_canvases
 from kineograph.evaluation.obedience import MEASURES, Asked, Measure, Read, asked_of, see
 from kineograph.models.family import Model
 from kineograph.video import Frames
-from kineograph.worlds.captions import describe, sentence
+from kineograph.worlds.captions import describe, left_open, sentence
 from kineograph.worlds.holdout import training_scenes
 from kineograph.worlds.scene import Scene
 from kineograph.worlds.world import FULL
@@ -81,10 +81,7 @@ def captions_without(kinds: Sequence[str], scenes: Sequence[Scene]) -> list[str]
 
 
 def _caption(scene: Scene, filmed: bool, rng: random.Random) -> str:
-    said = describe(scene, FULL)
-    things = tuple(replace(thing, motion=None) for thing in said.things)
-    open_to_guide = replace(said, camera=None) if filmed else replace(said, things=things)
-    return sentence(open_to_guide, rng, FULL)
+    return sentence(left_open(describe(scene, FULL), {"camera" if filmed else "motion"}), rng, FULL)
 
 
 # The whole

@@ -285,9 +285,10 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
-    fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
-    contradicts = replace(spec, abilities=ABILITIES, thorough=fitting.thorough) != fitting
-    contradicts |= (spec.thorough is None) != (fitting.thorough is None) or not spec.abilities <= ABILITIES
+    fitting = spec_of(spec.name, config, spec.sampling)
+    long = fitting.thorough and (spec.thorough or fitting.thorough)  # perhaps another version's
+    fitting = replace(fitting, weights_hash=spec.weights_hash, thorough=long)
+    contradicts = replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES
     if contradicts or (spec.thorough is not None and networks.leaps is None):
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))

@@ -234,8 +234,9 @@ class FlowObjective:
         guided = 0 if told is None else len(told["source"])
         played = None if told is None else _acting(told)
         time, canvas = self._levels(clean.shape[:2], guided, batch.get("frames"), played, draw)
-        heard_of = told if "open" in batch else None
-        caption = batch["caption"] if heard_of is None else self._opened(batch, heard_of, draw)
+        caption = batch["caption"]
+        if told is not None and "open" in batch:
+            caption = self._opened(batch, told, draw)
         heard = self._heard(len(time), told, draw).to(clean.device)
         noise = torch.randn(clean.shape, generator=draw).to(clean)
         guides = None if told is None else fold_guides(told)

@@ -33,6 +33,7 @@ __all__ = [
     "caption",
     "caption_of_plate",
     "describe",
+    "left_open",
     "parse",
     "sentence",
     "silent_on",
@@ -156,13 +157,17 @@ def parse(text: str, world: World = SMALL) -> Description:
 
 def silent_on(attributes: Collection[str], text: str, rng: random.Random, world: World) -> str:
     """One of the many sentences that say what a caption says, but nothing of these attributes."""
-    said = parse(text, world)
+    return sentence(left_open(parse(text, world), attributes), rng, world)
+
+
+def left_open(said: Description, attributes: Collection[str]) -> Description:
+    """The same with nothing said of these attributes, of things or of the whole."""
     own, whole = (
         {name: None for name in attributes if name in kind.__annotations__}
         for kind in (ThingDescription, Description)
     )
     things = tuple(replace(thing, **own) for thing in said.things)
-    return sentence(replace(said, things=things, **whole), rng, world)
+    return replace(said, things=things, **whole)
 
 
 @cache
