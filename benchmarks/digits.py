@@ -116,7 +116,7 @@ def tokenizer_recipe(minutes: float, out: Path) -> Recipe:
     whole = playground()
     denoiser = replace(whole.denoiser, grid=GRID)
     stage = lasting(replace(whole.tokenizer_stage, crop=0, batch=16), minutes)
-    rest = {name: lasting(whole.stages[name], 0) for name in ("flow", "leap", "decoder")}
+    rest = {name: lasting(whole.stages[name], 0) for name in ("flow", "decoder")}
     return replace(
         whole,
         name=NAME,
@@ -124,7 +124,6 @@ def tokenizer_recipe(minutes: float, out: Path) -> Recipe:
         denoiser=denoiser,
         tokenizer_stage=stage,
         flow_stage=rest["flow"],
-        leap_stage=rest["leap"],
         decoder_stage=rest["decoder"],
         sheets=0,
     )

@@ -22,7 +22,6 @@ from kineograph.evaluation.making import fill, text_canvases
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
-from kineograph.sampling.settings import Sampling
 from kineograph.sampling.solvers import evaluations
 
 BATCH = 16
@@ -48,23 +47,17 @@ class Way:
 
 
 def ways_of(model: Model) -> Ways:
-    """The model's own steps, or half of them if they are many; many of them; and fewer still. Where a model
-    leaps, the first are its leaps, and the last as many guided steps.
+    """The model's own steps, or half of them if they are many; many of them; and fewer still.
 
     Raises:
         RequestError: the model takes too few steps to compare with fewer.
     """
-    own, steps = model.spec.sampling, model.spec.thorough
-    if steps is None and own.steps < LEAST:
+    own = model.spec.sampling
+    if own.steps < LEAST:
         raise RequestError(f"{model.spec.name} takes {own.steps} steps: there are too few to leave out.")
-    if steps is not None:
-        return {f"{own.steps} leaps": model} | _in_steps(model, steps, MANY, own.steps)
     few = own.steps if own.steps < MANY else own.steps // 2
-    return _in_steps(model, own, few, max(MANY, own.steps), few * 2 // 3)
-
-
-def _in_steps(model: Model, sampling: Sampling, *counts: int) -> Ways:
-    return {f"{steps} steps": model.at(replace(sampling, steps=steps)) for steps in counts}
+    counts = few, max(MANY, own.steps), few * 2 // 3
+    return {f"{steps} steps": model.at(replace(own, steps=steps)) for steps in counts}
 
 
 def measured(ways: Ways, count: int, cells: Sequence[Cell] = SHOWN, effort: Effort = TIMED) -> Iterator[Way]:

@@ -16,6 +16,7 @@ from kineograph.models.guides import (
     style_of,
     untold,
 )
+from kineograph.worlds.camera import PAN, ZOOM
 
 GRID, CHANNELS, FRAMES, SIDE = (3, 2, 2), 4, 9, 16
 
@@ -73,7 +74,8 @@ def test_a_track_is_a_spot_at_its_place(x, y, thing):
     tracks = torch.full((FRAMES, 3, 2), torch.nan)
     tracks[4, thing] = torch.tensor([x, y])
     maps = maps_of(fold_guides(told(tracks=tracks)))[0]
-    assert middle(maps[4, thing]) == pytest.approx((x, y), abs=0.01)
+    down, across = divmod(int(maps[4, thing].argmax()), SIDE)
+    assert ((across + 0.5) / SIDE, (down + 0.5) / SIDE) == pytest.approx((x, y), abs=0.75 / SIDE)
     maps[4, thing] = 0
     assert not maps.any()
 
@@ -101,12 +103,12 @@ def test_bones_join_the_joints():
 def test_actions_and_cameras_stand_in_the_group_of_their_frame():
     actions = torch.zeros(FRAMES, 4)
     actions[5, 2] = 1
-    camera = torch.tensor([0.25, 1.0]).expand(FRAMES, 2)
+    camera = torch.tensor([PAN / 2, ZOOM]).expand(FRAMES, 2)
     signals = fold_guides(told(actions=actions, camera=camera)).signals[0]
     frames = signals[:, :28].reshape(3, 4, 7)
     assert frames[..., 2].flatten().nonzero().tolist() == [[3 + 5]]
-    assert frames[..., 5].flatten().tolist() == [0, 0, 0, *[0.25] * FRAMES]
-    assert not frames[..., 6].any()
+    assert frames[..., 5].flatten().tolist() == [0, 0, 0, *[0.5] * FRAMES]
+    assert frames[..., 6].flatten().tolist() == pytest.approx([0, 0, 0, *[1] * FRAMES])
     flags = signals[:, -len(KINDS) :]
     assert flags.sum(0).tolist() == [3.0 if kind in ("camera", "actions") else 0.0 for kind in KINDS]
 

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from kineograph.generation import fill, generate_batch
 from kineograph.guiding import guides_for
 from kineograph.models import MODELS
 from kineograph.models.family import Step
-from kineograph.models.flow import FlowLoss, FlowObjective
+from kineograph.models.flow import PUSH, FlowLoss, FlowObjective
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.models.guides import KINDS, TELL_OF, untold
 from kineograph.request import Request, Walk
@@ -579,7 +579,8 @@ def test_rows_with_a_canvas_may_be_more_than_those_with_guides(guided):
         truth = untold(guided, networks.grid, networks.channels)
         batch |= {kind: values.nan_to_num(0.5) for kind, values in truth.items()}
         batch["open"] = batch["caption"][-guided:, None].expand(-1, len(TELL_OF), -1)
-    loss, _ = FlowObjective(networks).loss(batch, torch.Generator().manual_seed(0))
+    objective = FlowObjective(networks, FlowLoss(push=PUSH))
+    loss, _ = objective.loss(batch, torch.Generator().manual_seed(0))
     assert loss.isfinite()
 
 
@@ -598,6 +599,28 @@ def test_captions_leave_open_what_guides_tell_in_a_part_of_the_rows():
     assert not opened[~told].any()
     assert 0.45 < opened[told].float().mean() < 0.75
     assert torch.equal(drawn.caption[~opened], batch["caption"][~opened])
+
+
+@dataclass
+class Guided:
+    """Makes `bare` of no caption, and of one what a guidance of 3 makes of `bare` and `clean`."""
+
+    clean: torch.Tensor
+    bare: torch.Tensor
+    text = staticmethod(torch.Tensor.float)
+
+    def velocity(self, z, time, caption, canvas, guides):
+        told = caption.any(dim=1)[:, None, None, None, None]
+        return self.bare + 3 * told * (self.clean - self.bare), None
+
+
+def test_what_guidance_makes_is_what_is_learnt_when_it_is_folded_in():
+    batch = latents_and_captions(diffusion_networks(), 2)
+    del batch["frames"]
+    networks = Guided(batch["latents"], torch.randn_like(batch["latents"]))
+    for push, right in ((PUSH, True), (PUSH / 2, False), (0.0, False)):
+        loss, _ = FlowObjective(networks, FlowLoss(drop=0.0, push=push)).loss(batch, torch.Generator())
+        assert (loss < 1e-6) == right
 
 
 def test_what_is_played_goes_on_from_any_frame():

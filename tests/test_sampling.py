@@ -22,7 +22,7 @@ from kineograph.sampling.schedules import times
 from kineograph.sampling.solvers import SOLVERS, evaluations
 
 STANDARD = torch.distributions.Normal(0.0, 1.0)
-ORDERS = {"euler": 1, "heun": 2, "multistep": 2, "leaps": 1}
+ORDERS = {"euler": 1, "heun": 2, "multistep": 2}
 
 
 @dataclass(frozen=True)

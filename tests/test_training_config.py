@@ -160,9 +160,9 @@ def test_in_fewer_minutes_there_are_fewer_clips_and_never_more(preset, share):
 
 def test_what_captions_say_is_learnt_by_itself_on_the_world_from_nothing_alone():
     world = playground()
-    assert list(world.stages) == ["tokenizer", "text", "flow", "leap", "decoder"]
+    assert list(world.stages) == ["tokenizer", "text", "flow", "decoder"]
     for other in (replace(world, data="clips"), replace(world, init="playground")):
-        assert list(other.stages) == ["tokenizer", "flow", "leap", "decoder"]
+        assert list(other.stages) == ["tokenizer", "flow", "decoder"]
 
 
 @pytest.mark.parametrize("minutes", [0, -1, math.inf, math.nan])

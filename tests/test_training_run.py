@@ -55,12 +55,6 @@ TINY = {
     "flow_stage.played": "0",
     "flow_stage.train.steps": "6",
     "flow_stage.train.compile": "false",
-    "leap_stage.batch": "4",
-    "leap_stage.canvas": "1",
-    "leap_stage.guided": "2",
-    "leap_stage.played": "0",
-    "leap_stage.train.steps": "2",
-    "leap_stage.train.compile": "false",
     "decoder_stage.batch": "2",
     "decoder_stage.train.steps": "2",
 }
@@ -101,7 +95,7 @@ def whole(tmp_path_factory):
 
 def test_what_a_run_tells_and_leaves(whole):
     out, events = whole
-    stages = {"tokenizer": 6, "text": 3, "flow": 6, "leap": 2, "decoder": 2}
+    stages = {"tokenizer": 6, "text": 3, "flow": 6, "decoder": 2}
     stepped = [event for event in events if isinstance(event, Stepped)]
     assert list(dict.fromkeys(event.stage for event in stepped)) == list(stages)
     assert {name: len(lines) for name, lines in steps_of(out).items()} == stages
@@ -198,12 +192,12 @@ def test_on_the_world_the_tokenizer_and_its_scale_stay(whole, init, tmp_path):
     out, _ = whole
     shutil.copytree(out / "clips", tmp_path / "clips")
     follow(run_of(from_model(init), tmp_path))
-    assert set(steps_of(tmp_path)) == {"flow", "leap"}
+    assert set(steps_of(tmp_path)) == {"flow"}
     before, after = weights_of(out), weights_of(tmp_path)
     assert before["tokenizer.safetensors"] == after["tokenizer.safetensors"]
     assert before["flow.safetensors"] != after["flow.safetensors"]
     names = [stage.name for stage in facts.read(tmp_path / "model").stages]
-    assert names == ["tokenizer", "text", "flow", "leap", "decoder", "flow, continued", "leap, continued"]
+    assert names == ["tokenizer", "text", "flow", "decoder", "flow, continued"]
 
 
 def test_of_a_training_that_is_not_wholly_known_nothing_is_told(whole, init, tmp_path):

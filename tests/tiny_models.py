@@ -11,7 +11,6 @@ from torch import nn
 
 from kineograph.models import diffusion, gan, prompted, rnn, small_diffusion, transformer, vae
 from kineograph.models.denoiser import DenoiserConfig
-from kineograph.models.distillation import LeapObjective
 from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
 from kineograph.models.guides import TELL_OF, style_of, untold
 from kineograph.models.prompted import LatentNetworks
@@ -88,7 +87,7 @@ def diffusion_networks() -> DiffusionNetworks:
         16, (4, 2, 2), canvas_width=4, text_width=16, width=48, hidden=64, depth=2, heads=2
     )
     words = Vocabulary.of(CAPTIONS).words
-    return DiffusionNetworks(DiffusionConfig(words, TOKENIZER, denoiser, text_length=6, fps=FPS, leap_rank=2))
+    return DiffusionNetworks(DiffusionConfig(words, TOKENIZER, denoiser, text_length=6, fps=FPS))
 
 
 def tokenizer_stage(tokenizer: Tokenizer) -> Iterator[tuple[Learner, Repeated, int]]:
@@ -125,9 +124,6 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     values["actions"][1:] = torch.nan  # else they are told of hardly anything else
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
-    assert networks.leaps is not None
-    leaps = nn.ModuleDict({"leaps": networks.leaps})
-    yield Learner(leaps, [LeapObjective(networks, networks.leaps)]), Repeated(values), 3
 
 
 def small_diffusion_networks() -> SmallDiffusionNetworks:

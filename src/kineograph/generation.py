@@ -127,8 +127,7 @@ def play_on(canvas: Canvas, request: Request, model: Model, actions: Iterable[st
         first = next(item for item in fill(canvas, request, model) if isinstance(item, Chunk))
         canvas.frames[0], canvas.known[0] = first.frames[0], True
     own = settings(request, model)
-    as_it_is = request.steps is not None or (model.spec.thorough and own == model.spec.sampling)
-    quick = own if as_it_is else replace(own, steps=min(own.steps, FEW_STEPS))
+    quick = own if request.steps is not None else replace(own, steps=min(own.steps, FEW_STEPS))
     yield from model.play(canvas, noise_of(request), quick, _checked(actions))
 
 
@@ -168,8 +167,7 @@ def generate_video(prompt: str = "", **fields: Any) -> MadeVideo:
 
 def settings(request: Request, model: Model) -> Sampling:
     """The model's own way of sampling with what the request says put over it."""
-    weaker = request.edit is not None and request.edit < 1
-    return model.spec.setting(request.steps, request.guidance, thorough=weaker or request.remove)
+    return model.spec.setting(request.steps, request.guidance)
 
 
 def _fill(

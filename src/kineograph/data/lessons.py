@@ -37,8 +37,8 @@ CHANGES = {
     "time": 3,
     "weather": 2,
     "size": 1,
-    "fewer": 3,
-    "plate": 3,
+    "fewer": 5,
+    "plate": 6,
 }
 _OPTIONS = {"kind": FULL.kinds, "color": FULL.colors, "size": FULL.sizes} | {
     name: FULL.values[name] for name in ("ground", "time", "weather", "style")

@@ -59,8 +59,7 @@ def _run(canvases: Sequence[Canvas], model: Model, seed: int, composite: bool) -
     noises = [Noise(seed + index) for index in range(len(canvases))]
     chunks: list[list[Chunk]] = []
     evaluations = 0
-    sampling = model.spec.setting(thorough=canvases[0].task == "removal")  # as of all
-    for item in model.sample(conditions, noises, sampling):
+    for item in model.sample(conditions, noises, model.spec.sampling):
         if isinstance(item, Step):
             evaluations = item.done
         else:

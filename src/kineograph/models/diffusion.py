@@ -24,7 +24,7 @@ from kineograph.config import from_dict
 from kineograph.errors import ModelError, RequestError
 from kineograph.models import weights
 from kineograph.models.family import Spec
-from kineograph.models.flow import LEAPS, DiffusionConfig, DiffusionNetworks, FlowNetworks, velocity_of
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowNetworks
 from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.guides import Guides, fold_guides
 from kineograph.models.playing import World, played
@@ -123,27 +123,23 @@ class _Led:
         return _told([*self.captions, self.conditions.nothing], self.canvas, guides)
 
     def velocity(self, sampling: Sampling) -> Velocity:
-        """Where the prompts lead, pushed by guidance; leaps have that in them."""
-        if sampling.solver == LEAPING.solver:
-            return lambda z, time: self._prompted(z, time, self.model.leaper)
+        """Where the prompts lead, pushed by guidance."""
         return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
 
-    def _prompted(self, z: Tensor, time: float, denoiser: nn.Module | None = None) -> Tensor:
-        return mixed(self.weights, self._slopes(z, time, self.prompted, denoiser))
+    def _prompted(self, z: Tensor, time: float) -> Tensor:
+        return mixed(self.weights, self._slopes(z, time, self.prompted))
 
     def _both(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
         *with_prompt, without = self._slopes(z, time, self.contrasted)
         return mixed(self.weights, with_prompt), without
 
-    def _slopes(
-        self, z: Tensor, time: float, told: _Told, denoiser: nn.Module | None = None
-    ) -> tuple[Tensor, ...]:
+    def _slopes(self, z: Tensor, time: float, told: _Told) -> tuple[Tensor, ...]:
         """The velocity under each caption, all in one pass through the network; 0 where latents are held."""
         several = len(told.captions) // len(z)
         again = (several, 1, 1, 1, 1)
         levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
         with autocast(self.model.device, self.model.dtype):
-            _, v = velocity_of(denoiser or self.model.networks.denoiser, z.repeat(again), levels, *told)
+            _, v = self.model.networks.velocity(z.repeat(again), levels, *told)
         return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
 
 
@@ -155,12 +151,6 @@ class Diffusion(LatentModel[Conditions]):
         self.networks = networks
         self.vocabulary = Vocabulary(networks.config.words)
         self.telling = Telling(spec, networks.grid, networks.channels, self.encoded)
-
-    @cached_property
-    def leaper(self) -> nn.Module:
-        """The denoiser that predicts where a leap leads."""
-        assert self.networks.leaps is not None, "of a model that does not leap"
-        return self.networks.leaps.applied(self.networks.denoiser)
 
     def at(self, sampling: Sampling) -> Diffusion:
         """The same networks, sampled in another way unless asked otherwise."""
@@ -245,23 +235,20 @@ class Diffusion(LatentModel[Conditions]):
 # To and from a folder
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
-# Few steps, most of them near the noise, where it is decided what a clip shows.
-DEFAULT_SAMPLING = Sampling(steps=8, guidance=3.0, solver="euler", shift=2.0)
-LEAPING = Sampling(steps=LEAPS, guidance=1.0, solver="leaps")  # guidance is in the leaps
+# Few steps, most of them near the noise, where it is decided what a clip shows; guidance is folded in.
+DEFAULT_SAMPLING = Sampling(steps=8, guidance=1.0, solver="euler", shift=2.0)
 
 
 def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
     """What the rest of the program needs to know of these networks."""
     height, width = config.size
     native = (width, height, config.fps, config.window)
-    thorough = DEFAULT_SAMPLING if sampling.solver == LEAPING.solver else None
-    return Spec(name, "diffusion", ABILITIES, *native, sampling, config.words, thorough=thorough)
+    return Spec(name, "diffusion", ABILITIES, *native, sampling, config.words)
 
 
 def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:
     flow = nn.ModuleDict({"text": networks.text, "denoiser": networks.denoiser})
-    leaps = {"leaps": networks.leaps} if networks.leaps is not None else {}
-    return {"tokenizer": networks.tokenizer, "flow": flow, **leaps}
+    return {"tokenizer": networks.tokenizer, "flow": flow}
 
 
 def save(folder: Path, networks: DiffusionNetworks, spec: Spec) -> None:
@@ -285,11 +272,8 @@ def load_networks(folder: Path) -> tuple[DiffusionNetworks, Spec]:
         raise ModelError(f"The config of '{folder.name}' doesn't fit this version: {error}") from error
     except (RuntimeError, ValueError, ZeroDivisionError) as error:  # of sizes that make no network
         raise ModelError(f"The config of '{folder.name}' is damaged: get the model again.") from error
-    fitting = spec_of(spec.name, config, spec.sampling)
-    long = fitting.thorough and (spec.thorough or fitting.thorough)  # perhaps another version's
-    fitting = replace(fitting, weights_hash=spec.weights_hash, thorough=long)
-    contradicts = replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES
-    if contradicts or (spec.thorough is not None and networks.leaps is None):
+    fitting = replace(spec_of(spec.name, config, spec.sampling), weights_hash=spec.weights_hash)
+    if replace(spec, abilities=ABILITIES) != fitting or not spec.abilities <= ABILITIES:
         raise ModelError(f"The config of '{folder.name}' contradicts itself: get the model again.")
     weights.load_modules(folder, _files(networks))
     return networks, spec

@@ -21,8 +21,7 @@ class Spec:
 
     `abilities` are names in `kineograph.canvas.TASKS` and `GUIDES`. `width`, `height` (pixels) and `fps` are
     the native ones; smaller frames are made by padding the canvas and cropping. `window` is the number of
-    frames made at once: longer clips are rolled out. `sampling` is the way to sample unless asked otherwise,
-    `thorough` another, of any number of steps, where the first takes a fixed number of few.
+    frames made at once: longer clips are rolled out. `sampling` is the way to sample unless asked otherwise.
     """
 
     name: str
@@ -35,17 +34,10 @@ class Spec:
     sampling: Sampling
     vocabulary: tuple[str, ...]
     weights_hash: str = ""
-    thorough: Sampling | None = None
 
-    def setting(
-        self, steps: int | None = None, guidance: float | None = None, *, thorough: bool = False
-    ) -> Sampling:
-        """How to sample, where somebody has given the steps or the guidance. A way of few steps is taken as
-        it is, with that number of steps, or not at all; not where it must be `thorough`: edits that begin
-        on the way, and removals, whose guidance is another."""
+    def setting(self, steps: int | None = None, guidance: float | None = None) -> Sampling:
+        """How to sample, where somebody has given the steps or the guidance."""
         own = self.sampling
-        if self.thorough and (thorough or guidance is not None or steps not in (None, own.steps)):
-            own = self.thorough
         return replace(
             own,
             steps=own.steps if steps is None else steps,

@@ -20,6 +20,7 @@ B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,12 +30,13 @@ from torch import Tensor
 
 from kineograph.controls import ACTIONS, JOINTS, THINGS
 from kineograph.models.tokenizer import TIME_STRIDE
+from kineograph.worlds.camera import PAN, ZOOM
 from kineograph.worlds.figures import BONES
 
 MAP_CELL = 8
 MAPS = (*(f"track {n}" for n in range(1, 4)), *(f"box {n}" for n in range(1, 4)), "pose", "depth", "edges")
 MAP_VALUES = len(MAPS) * TIME_STRIDE * MAP_CELL**2  # of one latent cell
-BLOB = 1.5  # cells: the deviation of the spot that a track draws
+BLOB = 4.0  # cells: the deviation of the spot that a track draws, about as large as a box's filling
 BONE = 0.75  # cells: that of a bone's outline
 KINDS = ("tracks", "boxes", "pose", "depth", "edges", "camera", "actions", "source", "style")
 PER_FRAME = KINDS[:7]
@@ -127,8 +129,7 @@ def _from_groups_start(values: Tensor) -> Tensor:
 
 def _signals(told: Told) -> Tensor:
     groups = told["source"].shape[1]
-    shift, zoom = told["camera"].unbind(-1)
-    moves = [told["actions"], _carried(told["actions"]), shift[..., None], zoom[..., None].log()]
+    moves = [told["actions"], _carried(told["actions"]), _moved(told["camera"])]
     frames = _from_groups_start(torch.cat(moves, dim=-1).nan_to_num())
     in_groups = rearrange(frames, "b (t r) v -> b t (r v)", r=TIME_STRIDE)
     style = told["style"].nan_to_num()[:, None].expand(-1, groups, -1)
@@ -139,6 +140,12 @@ def _carried(actions: Tensor) -> Tensor:
     """(B, T, 1): how far to the right the actions so far lead, in the steps of a whole window."""
     left, right = (actions.nan_to_num()[..., [ACTIONS.index(way)]] for way in ("left", "right"))
     return (right - left).cumsum(dim=1) / actions.shape[1]
+
+
+def _moved(camera: Tensor) -> Tensor:
+    """Shift and zoom (B, T, 2) in whole moves of the world's cameras: as loud as actions are."""
+    shift, zoom = camera.unbind(-1)
+    return torch.stack([shift / PAN, zoom.log() / math.log(ZOOM)], dim=-1)
 
 
 def _is_told(told: Told, kind: str) -> Tensor:

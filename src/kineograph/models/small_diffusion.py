@@ -46,8 +46,6 @@ class SmallDiffusionConfig(LatentConfig):
 class SmallDiffusionNetworks(LatentNetworks[SmallDiffusionConfig]):
     """Tokenizer, caption encoder and denoiser."""
 
-    leaps = None
-
     def __init__(self, config: SmallDiffusionConfig) -> None:
         super().__init__(config)
         self.denoiser = _denoiser(config)

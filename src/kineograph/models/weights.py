@@ -73,8 +73,6 @@ def read_config(folder: Path) -> tuple[Spec, dict[str, Any]]:
         values = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         networks = dict(values.pop("networks"))
         values["sampling"] = from_dict(Sampling, values["sampling"])
-        if values.get("thorough") is not None:
-            values["thorough"] = from_dict(Sampling, values["thorough"])
         values["abilities"] = frozenset(values["abilities"])
         values["vocabulary"] = tuple(values["vocabulary"])
         spec = Spec(**values, weights_hash=weights_hash(folder))
@@ -96,12 +94,12 @@ def _check(spec: Spec) -> None:
         raise ValueError(f"no clip has {spec.fps} frames per second")
     if not all(isinstance(word, str) for word in (spec.name, spec.family, *spec.abilities, *spec.vocabulary)):
         raise ValueError("names and words are texts")
-    for sampling in filter(None, (spec.sampling, spec.thorough)):
-        told = (sampling.guidance, *sampling.interval)
-        steps = 1 <= sampling.steps <= MOST_STEPS
-        numbers = all(map(math.isfinite, told)) and 1 / MOST_SHIFT <= sampling.shift <= MOST_SHIFT
-        if sampling.solver not in SOLVERS or not steps or not numbers:
-            raise ValueError(f"no clip can be sampled with {sampling}")
+    sampling = spec.sampling
+    told = (sampling.guidance, *sampling.interval)
+    steps = 1 <= sampling.steps <= MOST_STEPS
+    numbers = all(map(math.isfinite, told)) and 1 / MOST_SHIFT <= sampling.shift <= MOST_SHIFT
+    if sampling.solver not in SOLVERS or not steps or not numbers:
+        raise ValueError(f"no clip can be sampled with {sampling}")
 
 
 def _check_settings(value: object, within: int = 0) -> None:

@@ -42,8 +42,7 @@ def multistep(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator
         yield z
 
 
-# "leaps" are Euler's steps along mean velocities, which a network has to have learnt.
-SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "multistep": multistep, "leaps": euler}
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "multistep": multistep}
 
 
 def evaluations(solver: str, steps: int) -> int:

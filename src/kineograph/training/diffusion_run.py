@@ -1,10 +1,9 @@
-"""From clips to a diffusion model: tokenizer, captions, flow, leaps, and the decoder once more."""
+"""From clips to a diffusion model: tokenizer, captions, flow, and the decoder once more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import nn
@@ -13,12 +12,9 @@ from kineograph.data import latents
 from kineograph.data.crops import CropBatches
 from kineograph.data.shards import FieldBatches, Shards
 from kineograph.models import diffusion
-from kineograph.models.adapter import Adapter
-from kineograph.models.diffusion import DEFAULT_SAMPLING, LEAPING, Diffusion
-from kineograph.models.distillation import LeapObjective
-from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowObjective
+from kineograph.models.diffusion import Diffusion
+from kineograph.models.flow import PUSH, DiffusionConfig, DiffusionNetworks, FlowLoss, FlowObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
-from kineograph.sampling.settings import Sampling
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.events import Event
 from kineograph.training.presets import DiffusionRecipe
@@ -46,17 +42,14 @@ class DiffusionRun(Run[DiffusionRecipe]):
             )
         networks.tokenizer.requires_grad_(False)
         yield from self._train_flow(networks, encoded, clips)
-        if networks.leaps is not None:
-            yield from self._train_leaps(networks, networks.leaps, encoded, clips)
         yield from self._train_decoder(networks.tokenizer, clips)
-        spec = diffusion.spec_of(self.recipe.name, networks.config, self._sampling())
+        spec = diffusion.spec_of(self.recipe.name, networks.config)
         diffusion.save(self.out / "model", networks, spec)
         yield from self._finished(clips)
 
     def _networks(self, clips: Shards) -> DiffusionNetworks:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        rank = recipe.leap_rank if self._sampling() == LEAPING else 0
         likeness = self.init.networks.config if self.init else DiffusionConfig(())
         networks = DiffusionNetworks(
             replace(
@@ -65,12 +58,9 @@ class DiffusionRun(Run[DiffusionRecipe]):
                 tokenizer=recipe.tokenizer,
                 denoiser=recipe.denoiser,
                 fps=clips.fps,
-                leap_rank=rank,
             )
         )
         if self.init is not None:
-            if likeness.leap_rank != rank:
-                self.init.networks.leaps = networks.leaps  # which are learnt anew, or not at all
             take_over(networks, self.init.networks)
         return networks.to(self.device)
 
@@ -97,39 +87,20 @@ class DiffusionRun(Run[DiffusionRecipe]):
         sheet = Reconstructions(frames, [clips.captions[index] for index in shown], clips.fps)
         yield from self._stage(name, Learner(tokenizer, [objective], []), data, stage, sheet)
 
-    def _sampling(self) -> Sampling:
-        """By leaps, if they were the last that was learnt of the flow."""
-        recipe = self.recipe
-        kept = recipe.flow_stage.train.rests and self.init and self.init.spec.sampling == LEAPING
-        return LEAPING if kept or not recipe.leap_stage.train.rests else DEFAULT_SAMPLING
-
     def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
+        """Over latents, captions, canvases and guides."""
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser, networks.text])
-        yield from self._led("flow", learner, networks, encoded, clips)
-
-    def _train_leaps(
-        self, networks: DiffusionNetworks, leaps: Adapter, encoded: Shards, clips: Shards
-    ) -> Iterator[Event]:
-        """From noise to data in few steps; the flow stays what it is."""
-        moved = nn.ModuleDict({"leaps": leaps})
-        learner = Learner(moved, [LeapObjective(networks, leaps)], [networks.denoiser])
-        yield from self._led("leap", learner, networks, encoded, clips)
-
-    def _led(
-        self, name: str, learner: Learner, networks: DiffusionNetworks, encoded: Shards, clips: Shards
-    ) -> Iterator[Event]:
-        """A stage over latents, captions, canvases and guides."""
-        stage, length = self.recipe.stages[name], networks.config.text_length
+        objective = FlowObjective(networks, FlowLoss(push=PUSH))
+        learner = Learner(moved, [objective], [networks.denoiser, networks.text])
+        stage, length = self.recipe.flow_stage, networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
         rows = stage.batch, stage.canvas, stage.guided, stage.played
         drawn = seed, self.recipe.balance, WORLDS[self.recipe.world] if self.recipe.data == WORLD else None
         data = latents.FlowBatches(encoded, clips, vocabulary, length, *rows, *drawn)
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
-        sampling = LEAPING if name == "leap" else DEFAULT_SAMPLING
-        sheet = Samples(networks, shown, partial(_modelled, sampling))
-        yield from self._stage(name, learner, data, stage, sheet)
+        sheet = Samples(networks, shown, _modelled)
+        yield from self._stage("flow", learner, data, stage, sheet)
 
 
-def _modelled(sampling: Sampling, networks: DiffusionNetworks) -> Diffusion:
-    return Diffusion(networks, diffusion.spec_of("training", networks.config, sampling))
+def _modelled(networks: DiffusionNetworks) -> Diffusion:
+    return Diffusion(networks, diffusion.spec_of("training", networks.config))

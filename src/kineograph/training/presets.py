@@ -38,24 +38,15 @@ def _flow_stage() -> Stage:
     return Stage(64, TrainConfig(minutes=41, optim=optim, compile=True), canvas=12, guided=40, played=16)
 
 
-def _leap_stage() -> Stage:
-    optim = OptimConfig(rate=2e-3, muon=(), weight_decay=0.0, warmup=50)
-    train = TrainConfig(minutes=25, optim=optim, ema=0.99, seed=2, compile=True)
-    return Stage(8, train, canvas=2, guided=5, played=2)
-
-
 @dataclass(frozen=True)
 class DiffusionRecipe(Recipe):
-    """A diffusion model, from its tokenizer on. Clips are kept as pixels for that and for canvases. Leaps are
-    learnt with an adapter of `leap_rank`."""
+    """A diffusion model, from its tokenizer on. Clips are kept as pixels for that and for canvases."""
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
-    leap_rank: int = 8
     tokenizer_stage: Stage = field(default_factory=_tokenizer_stage)
     text_stage: Stage = field(default_factory=_text_stage)
     flow_stage: Stage = field(default_factory=_flow_stage)
-    leap_stage: Stage = field(default_factory=_leap_stage)
     decoder_stage: Stage = field(default_factory=_decoder_stage)
 
     @property
@@ -71,7 +62,6 @@ class DiffusionRecipe(Recipe):
             "tokenizer": self.tokenizer_stage,
             **text,
             "flow": self.flow_stage,
-            "leap": self.leap_stage,
             "decoder": self.decoder_stage,
         }
 
@@ -80,13 +70,11 @@ class DiffusionRecipe(Recipe):
         return "diffusion"
 
     def fits(self, config: DiffusionConfig) -> bool:
-        same = (self.tokenizer, self.denoiser) == (config.tokenizer, config.denoiser)
-        return same and config.leap_rank in (0, self.leap_rank)
+        return (self.tokenizer, self.denoiser) == (config.tokenizer, config.denoiser)
 
     def starting_from(self, config: DiffusionConfig) -> DiffusionRecipe:
         """On the world, whose clips its tokenizer knows, that one rests."""
-        rank = config.leap_rank or self.leap_rank
-        taken = replace(self, tokenizer=config.tokenizer, denoiser=config.denoiser, leap_rank=rank)
+        taken = replace(self, tokenizer=config.tokenizer, denoiser=config.denoiser)
         if self.data != WORLD:
             return taken
         rest = {name: lasting(self.stages[name], 0) for name in ("tokenizer", "decoder")}
@@ -96,7 +84,6 @@ class DiffusionRecipe(Recipe):
         yield from grid_rules("denoiser.grid", self.grid)
         sizes = self.denoiser.depth, self.denoiser.width
         yield min(sizes) >= 1, "denoiser.width and depth must be above 0."
-        yield self.leap_rank >= 1, "leap_rank must be above 0."
         depths = (*self.tokenizer.encoder_depths, *self.tokenizer.decoder_depths)
         yield min(depths) >= 0, "tokenizer.encoder_depths and decoder_depths must be 0 or more."
 
@@ -127,8 +114,7 @@ def playground_gpu() -> DiffusionRecipe:
         clips=16_384,
         latents=262_144,
         tokenizer_stage=lasting(replace(cpu.tokenizer_stage, batch=32), 7),
-        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=96, guided=320, played=128), 10),
-        leap_stage=lasting(replace(cpu.leap_stage, batch=64, canvas=16, guided=40, played=16), 3),
+        flow_stage=lasting(replace(cpu.flow_stage, batch=512, canvas=96, guided=320, played=128), 13),
         decoder_stage=lasting(replace(cpu.decoder_stage, batch=32), 2),
     )
 
@@ -144,7 +130,6 @@ def footage() -> DiffusionRecipe:
         init=cpu.name if cpu.name in catalog.names() else "",
         tokenizer_stage=lasting(cpu.tokenizer_stage, 8),
         flow_stage=lasting(replace(cpu.flow_stage, batch=16, canvas=2, guided=2, played=0), 10),
-        leap_stage=lasting(cpu.leap_stage, 0),
         decoder_stage=lasting(cpu.decoder_stage, 0),
     )
 
