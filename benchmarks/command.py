@@ -8,12 +8,10 @@ from collections.abc import Callable
 import cyclopts
 
 from kineograph.errors import KineographError
-from kineograph.heap import keep_freed
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with the arguments of the command line, with memory asked for as `kineo` asks for it."""
-    keep_freed()
+    """Call `main` with the arguments of the command line."""
     try:
         cyclopts.run(main)
     except KineographError as error:

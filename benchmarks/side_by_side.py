@@ -35,7 +35,7 @@ Forward = Callable[[], Tensor]
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """Forward as a clip is made with guidance, forward and backward as the flow is trained; each of them
+    """Forward as a clip is made with `--guidance`, forward and backward as the flow is trained; each of them
     eager and, where the recipe compiles, compiled as training does."""
     config, stage = setup.recipe.denoiser, setup.recipe.flow_stage
     torch.manual_seed(0)

@@ -18,7 +18,8 @@ from benchmarks.report import Row
 from benchmarks.setup import Setup, networks_of
 from benchmarks.timing import Effort, best_device, flops_of, measure_one
 from kineograph.data.latents import encode_parts
-from kineograph.models.flow import DiffusionConfig, FlowObjective
+from kineograph.heap import keep_freed
+from kineograph.models.flow import DiffusionConfig, FlowLoss, FlowObjective
 from kineograph.models.guides import TELL_OF, untold
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
@@ -42,14 +43,16 @@ class Repeated:
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """Rates at the batch sizes of the recipe."""
+    """Rates at the batch sizes of the recipe, with memory asked for as `kineo train` asks for it."""
+    keep_freed()
     recipe, effort = setup.recipe, setup.effort
     networks = networks_of(recipe).to(best_device())
     yield _encoding(networks.tokenizer, recipe, effort)
     learner = Learner(networks.tokenizer, [TokenizerObjective(networks.tokenizer)], [])
     yield _steps("tokenizer", learner, _clips(recipe), recipe.tokenizer_stage, effort)
     moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-    learner = Learner(moved, [FlowObjective(networks)], [networks.denoiser, networks.text])
+    objective = FlowObjective(networks, FlowLoss(push=recipe.push))
+    learner = Learner(moved, [objective], [networks.denoiser, networks.text])
     yield _steps("flow", learner, _latents(recipe, networks.config), recipe.flow_stage, effort)
 
 

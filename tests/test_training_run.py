@@ -15,7 +15,7 @@ from kineograph.config import override
 from kineograph.data.shards import Shards
 from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import facts
-from kineograph.models.diffusion import load_networks
+from kineograph.models.diffusion import FOLDED, load_networks
 from kineograph.models.tokenizer import TokenizerConfig
 from kineograph.provenance.verify import verify
 from kineograph.text.vocabulary import Vocabulary
@@ -184,6 +184,7 @@ def test_a_run_that_only_rests_makes_the_model_that_it_starts_from(whole, init, 
     events = follow(run_of(override(from_model(init), RESTING), tmp_path))
     assert not [event for event in events if isinstance(event, Stepped)]
     assert weights_of(tmp_path) == weights_of(out)
+    assert load_networks(tmp_path / "model")[1].sampling == FOLDED
     before, after = (facts.read(folder / "model") for folder in (out, tmp_path))
     assert (after.stages, after.init) == (before.stages, "playground")
 

@@ -86,10 +86,9 @@ def play(request: Request, model: Model, actions: Iterable[str] | None = None) -
     """Play a world: its first frame, then one for each action as soon as that comes. Refuses at the call.
 
     The first frame is the request's image or, as `generate` would make it, that of a clip in which nobody
-    acts. What follows is made in fewer steps, unless the request says how many or the model's own way is
-    one of few steps.
+    acts. What follows is made in fewer steps, unless the request says how many.
 
-    The same request, model and actions play the same world again, on the same kind of machine bit for bit.
+    The same request, model and actions play the same world again, but for rounding.
     `generate` of a request with these actions shows the same scene from the same seed, but not the same
     frames: it knows all actions of a window when it makes it.
 

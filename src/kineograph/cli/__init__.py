@@ -27,7 +27,6 @@ from kineograph.cli.play import play
 from kineograph.cli.train import Terminated, train
 from kineograph.cli.verify import verify
 from kineograph.errors import KineographError
-from kineograph.heap import keep_freed
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -63,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: its own, such as 0, else 1 (can't), 2 (the request is wrong),
     130 (interrupted) or 143 (terminated)."""
     _open_streams()
-    keep_freed()
     warnings.showwarning = _warn
     try:
         with _terminable():

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from kineograph.cli.output import print_json, say
 from kineograph.cli.train import explaining_disk, interruptible
 from kineograph.errors import RequestError
+from kineograph.heap import keep_freed
 
 if TYPE_CHECKING:
     from kineograph.cli.watch import News as Line
@@ -69,6 +70,7 @@ def compare(
     json
         Print the reports as one JSON object at the end.
     """
+    keep_freed()
     from kineograph.compare import page
     from kineograph.compare.contest import MAIN, Terms
 

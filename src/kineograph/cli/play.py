@@ -53,7 +53,7 @@ def play(
     The world shows in the terminal, 8 frames a second if the machine is fast enough, for up to 10,000 frames.
 
     With --out, what was played is saved, with a private record NAME.job.json of prompt, seed and actions.
-    `kineo play --from` plays that again: the same frames, bit for bit on the same kind of machine. `kineo
+    `kineo play --from` plays that again: the same frames, but for rounding. `kineo
     generate --from` makes another clip of the same scene and actions, as it knows all of them from the start.
 
     Examples:
@@ -82,8 +82,8 @@ def play(
     steps
         Network evaluations for each frame; more take longer.
     guidance
-        How strongly prompt and guides pull; as the model has it unless given. 1 is not at all, and takes half
-        as long.
+        How strongly prompt and guides pull; as the model has it unless given. 1 is no more than the model has
+        learnt, and takes half as long.
     seed
         The random seed, 0 unless given: the same seed and actions play the same.
     actions

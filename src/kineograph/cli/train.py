@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from kineograph import catalog
 from kineograph.cli.output import print_json, say
 from kineograph.errors import OutputError, RequestError
+from kineograph.heap import keep_freed
 
 if TYPE_CHECKING:
     from kineograph.training.board import Board
@@ -81,6 +82,7 @@ def train(
     json
         Print one JSON object at the end.
     """
+    keep_freed()
     from kineograph.training import recipes
     from kineograph.training.board import Board
     from kineograph.training.runs import run_of

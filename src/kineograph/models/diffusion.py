@@ -235,15 +235,17 @@ class Diffusion(LatentModel[Conditions]):
 # To and from a folder
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
-# Few steps, most of them near the noise, where it is decided what a clip shows; guidance is folded in.
-DEFAULT_SAMPLING = Sampling(steps=8, guidance=1.0, solver="euler", shift=2.0)
+# Few steps, most of them near the noise, where it is decided what a clip shows.
+GUIDED = Sampling(steps=8, guidance=3.0, solver="euler", shift=2.0)
+FOLDED = replace(GUIDED, guidance=1.0)
 
 
-def spec_of(name: str, config: DiffusionConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
-    """What the rest of the program needs to know of these networks."""
+def spec_of(name: str, config: DiffusionConfig, sampling: Sampling | None = None) -> Spec:
+    """What the rest of the program needs to know of these networks: guided unless that is folded in."""
     height, width = config.size
     native = (width, height, config.fps, config.window)
-    return Spec(name, "diffusion", ABILITIES, *native, sampling, config.words)
+    own = sampling or (FOLDED if config.push else GUIDED)
+    return Spec(name, "diffusion", ABILITIES, *native, own, config.words)
 
 
 def _files(networks: DiffusionNetworks) -> dict[str, nn.Module]:

@@ -27,13 +27,14 @@ NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The three networks and what the model was trained on."""
+    """The three networks and what the model was trained on; `push` is what of guidance is folded in."""
 
     words: tuple[str, ...]
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     text_length: int = 44
     fps: float = 8.0
+    push: float = 0.0
 
     @property
     def text(self) -> TextConfig:

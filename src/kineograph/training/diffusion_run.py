@@ -13,7 +13,7 @@ from kineograph.data.crops import CropBatches
 from kineograph.data.shards import FieldBatches, Shards
 from kineograph.models import diffusion
 from kineograph.models.diffusion import Diffusion
-from kineograph.models.flow import PUSH, DiffusionConfig, DiffusionNetworks, FlowLoss, FlowObjective
+from kineograph.models.flow import DiffusionConfig, DiffusionNetworks, FlowLoss, FlowObjective
 from kineograph.models.tokenizer import Tokenizer, TokenizerObjective
 from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.events import Event
@@ -51,6 +51,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         likeness = self.init.networks.config if self.init else DiffusionConfig(())
+        as_it_is = self.init and recipe.flow_stage.train.rests
         networks = DiffusionNetworks(
             replace(
                 likeness,
@@ -58,6 +59,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
                 tokenizer=recipe.tokenizer,
                 denoiser=recipe.denoiser,
                 fps=clips.fps,
+                push=likeness.push if as_it_is else recipe.push,
             )
         )
         if self.init is not None:
@@ -90,7 +92,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
     def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
         """Over latents, captions, canvases and guides."""
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        objective = FlowObjective(networks, FlowLoss(push=PUSH))
+        objective = FlowObjective(networks, FlowLoss(push=networks.config.push))
         learner = Learner(moved, [objective], [networks.denoiser, networks.text])
         stage, length = self.recipe.flow_stage, networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed
