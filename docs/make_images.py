@@ -42,7 +42,7 @@ TECHNIQUES = {  # pages of docs/techniques, and the model that stands for each
 }
 CAPTION = "a large red ball moves right over grass by day"
 SCENE = Scene((Thing("ball", "red", "large", "right", 0.25, 0.6),), "grass", "day", seed=3)
-CHANGED = "a large blue box moves right over grass by day"
+CHANGED, EMPTY = "a large blue box moves right over grass by day", "nothing over grass by day"
 ROBOT = Thing("robot", "red", "large", "right", 0.2, 0.6)
 LOOKS, PANS = "a large red robot over grass by day", "as the camera pans left"
 DRIVEN, CAR = Thing("car", "blue", "medium", "still", 0.5, 0.75), "a medium blue car over grass by day"
@@ -96,6 +96,7 @@ def canvases(spec: Spec) -> Iterator[tuple[str, Canvas]]:
     yield "edit, to a blue box", builders.edit_canvas(CHANGED, source, clip.fps)
     yield "edit, to neon", builders.edit_canvas(f"{CAPTION} in neon", source, clip.fps)
     yield "removal", builders.edit_canvas("nothing", source, clip.fps, "removal")
+    yield "removal, the rest told", builders.edit_canvas(EMPTY, source, clip.fps, "removal")
     plate = Video(draw([SCENE], spec, things=False).frames[0].numpy(), spec.fps)
     yield "insertion", builders.edit_canvas(CAPTION, Source(plate.frames), clip.fps, "insertion")
     (blank,) = text_canvases([CAPTION], spec)

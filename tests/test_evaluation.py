@@ -424,7 +424,7 @@ def test_everything_is_measured(items, model, folder):
     assert {found.task for found in report.filling} == set(TASKS)
     assert report.memorisation.training_clips == 6
     assert report.fidelity.clips == 2 * sum(not cell.held_out for cell in CELLS)
-    assert [found.edit for found in report.editing] == ["removal"]
+    assert [found.edit for found in report.editing] == ["removal", "removal, the rest told"]
     assert all(found.copy.changed.value == 0 for found in report.editing)
     assert [found.guide for found in report.control] == ["camera"]
     assert report.facts == training_facts.read(folder)

@@ -17,7 +17,7 @@ from kineograph.errors import DataError
 from kineograph.models.guides import TELL_OF
 from kineograph.text.vocabulary import RESERVED, Vocabulary
 from kineograph.worlds.actions import ACTIONS, play
-from kineograph.worlds.captions import parse, words
+from kineograph.worlds.captions import Description, parse, words
 from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
 from kineograph.worlds.world import FULL, SMALL
@@ -263,6 +263,7 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_th
 
 def test_guided_rows_bring_captions_that_leave_open_what_guides_tell(tmp_path):
     learnt, said = lessons(16, 4), words(FULL)
+    assert any(not lesson.things for lesson in learnt)
     fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
     made = fields | {"latents": torch.zeros(16, 5, 2, 2, 2).half()}
     shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
@@ -276,7 +277,9 @@ def test_guided_rows_bring_captions_that_leave_open_what_guides_tell(tmp_path):
             parse(" ".join(said[n - RESERVED] for n in numbers if n), FULL) for numbers in (own, *several)
         )
         for name, left in zip(TELL_OF, silent, strict=True):
-            if name == "motion":
+            if name == "setting":
+                assert left == (whole if whole.things else Description(()))
+            elif name == "motion":
                 assert left.things == tuple(replace(thing, motion=None) for thing in whole.things)
             else:
                 assert left == replace(whole, **{name: None})

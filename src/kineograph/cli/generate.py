@@ -101,7 +101,7 @@ def generate(
 
         kineo generate --video day.mp4 --style neon.mp4
 
-        kineo generate --video ball.mp4 --remove
+        kineo generate "nothing on grass by day" --video ball.mp4 --remove
 
         kineo generate "a red ball on grass" --track "0.2,0.7 0.5,0.4 0.8,0.7"
 

@@ -18,7 +18,7 @@ from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_signal
 from kineograph.sampling.noise import Noise
 from kineograph.text.vocabulary import Vocabulary
-from kineograph.worlds.captions import silent_on
+from kineograph.worlds.captions import SETTING, parse, silent_on
 from kineograph.worlds.world import World
 
 
@@ -107,7 +107,7 @@ class FlowBatches:
         if self.world is None:
             return None
         captions, rng, world = self.shards.captions, random.Random(self.seed), self.world
-        silent = [[silent_on((name,), text, rng, world) for text in captions] for name in TELL_OF]
+        silent = [[_silent_on(name, text, rng, world) for text in captions] for name in TELL_OF]
         return torch.stack([self._numbers(texts) for texts in silent], dim=1)
 
     @cached_property
@@ -181,3 +181,10 @@ class FlowBatches:
             "source": source.masked_fill(alone[:, None, None, None, None], torch.nan),
             "style": style.masked_fill(plain[:, None], torch.nan),
         }
+
+
+def _silent_on(name: str, text: str, rng: random.Random, world: World) -> str:
+    """A caption that is silent on an attribute, or on the whole setting if it speaks of no thing."""
+    if name != "setting":
+        return silent_on((name,), text, rng, world)
+    return text if parse(text, world).things else silent_on(SETTING, text, rng, world)

@@ -18,6 +18,7 @@ from kineograph.evaluation.figures import Figure, bootstrap, share
 from kineograph.evaluation.filling import pooled_psnr
 from kineograph.evaluation.making import draw, fill, rebuild
 from kineograph.evaluation.metrics import squared_error
+from kineograph.fitting import NOTHING
 from kineograph.models.family import Model, Spec
 from kineograph.video import Frames
 from kineograph.worlds.captions import SETTING, caption_of_plate, parse
@@ -36,7 +37,8 @@ Errors = tuple[float, int, float, int]  # squared error and how many values: of 
 @dataclass(frozen=True)
 class Edit:
     """A way to change clips of a world: the attribute that changes, if one does, what detectors must find for
-    it to be as asked, the task of the canvas, and the guides that lead instead of a prompt."""
+    it to be as asked, the task of the canvas, the guides that lead instead of a prompt, and whether else a
+    prompt `tells` all that is to be seen."""
 
     name: str
     attribute: str | None
@@ -44,6 +46,7 @@ class Edit:
     world: World = FULL
     task: str = "edit"
     guides: frozenset[str] = field(default_factory=frozenset)
+    tells: bool = True
 
     @property
     def needs(self) -> frozenset[str]:
@@ -55,7 +58,8 @@ EDITS = (
     *(Edit(name, name, (name,), SMALL) for name in ("color", "kind", "ground", "time")),
     *(Edit(name, name, (name,)) for name in ("style", "weather")),
     Edit("style of a clip", "style", ("style",), guides=frozenset({"style"})),
-    Edit("removal", None, ("nothing",), task="removal"),
+    Edit("removal", None, ("nothing",), task="removal", tells=False),
+    Edit("removal, the rest told", None, ("nothing",), task="removal"),
     Edit("insertion", None, ("count", "kind", "color"), task="insertion"),
 )
 
@@ -135,7 +139,7 @@ def work_of(edit: Edit, pairs: Sequence[Pair], part: slice, spec: Spec) -> Work:
     before = draw(given, spec, things=edit.task != "insertion").frames.numpy()
     after = draw(wanted, spec, things=edit.task != "removal").frames.numpy()
     captions = _captions(edit, [after for _, after in pairs])[part]
-    prompts = captions if edit.task != "removal" else ["nothing"] * len(captions)
+    prompts = captions if edit.tells else [NOTHING] * len(captions)
     canvases = [
         edit_canvas(prompt, Source(clip), spec.fps, edit.task)
         for prompt, clip in zip(prompts, before, strict=True)

@@ -233,8 +233,10 @@ FIRST = {
     "style": 12,
 }
 ALSO = 0.08  # how often each other kind is told too
-# What captions leave open where a guide tells it: by attribute, the kinds that do.
+# What captions leave open where a guide tells it: by attribute, the kinds that do. What surrounds things a
+# source tells where they are all taken out: else it may be what is to change.
 TELL_OF: Mapping[str, tuple[str, ...]] = {
+    "setting": ("source",),
     "motion": ("tracks", "boxes", "pose", "depth", "edges"),
     "camera": ("camera",),
     "style": ("style",),
