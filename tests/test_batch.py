@@ -461,6 +461,8 @@ def test_workers_make_the_same_though_one_is_interrupted_and_one_dies(tiny):
     assert statuses("two") == ["not reached"] * 4
     assert made(tiny, "two", workers=2, tell=kill).made == 4
     assert kills
+    made(tiny, "undisturbed", workers=2)
+    assert_same(pixels("undisturbed"), pixels("two"))
     made(tiny, "one")
     made_alone, made_by_two = pixels("one"), pixels("two")
     assert_alike(made_alone, made_by_two)

@@ -53,8 +53,8 @@ def play(
     The world shows in the terminal, 8 frames a second if the machine is fast enough, for up to 10,000 frames.
 
     With --out, what was played is saved, with a private record NAME.job.json of prompt, seed and actions.
-    `kineo play --from` plays that again: the same frames, but for rounding. `kineo
-    generate --from` makes another clip of the same scene and actions, as it knows all of them from the start.
+    `kineo play --from` plays that again: the same frames, but for rounding. `kineo generate
+    --from` makes another clip of the same scene and actions, as it knows all of them from the start.
 
     Examples:
 
