@@ -47,7 +47,8 @@ class Way:
 
 
 def ways_of(model: Model) -> Ways:
-    """The model's own steps, or half of them if they are many; many of them; and fewer still.
+    """The model's own steps, or half of them if they are many; many even ones of second order, Heun's; and
+    fewer still.
 
     Raises:
         RequestError: the model takes too few steps to compare with fewer.
@@ -56,8 +57,12 @@ def ways_of(model: Model) -> Ways:
     if own.steps < LEAST:
         raise RequestError(f"{model.spec.name} takes {own.steps} steps: there are too few to leave out.")
     few = own.steps if own.steps < MANY else own.steps // 2
-    counts = few, max(MANY, own.steps), few * 2 // 3
-    return {f"{steps} steps": model.at(replace(own, steps=steps)) for steps in counts}
+    settings = (
+        replace(own, steps=few),
+        replace(own, steps=max(MANY, own.steps), solver="heun", shift=1.0),
+        replace(own, steps=few * 2 // 3),
+    )
+    return {f"{setting.steps} steps": model.at(setting) for setting in settings}
 
 
 def measured(ways: Ways, count: int, cells: Sequence[Cell] = SHOWN, effort: Effort = TIMED) -> Iterator[Way]:

@@ -25,9 +25,9 @@ from kineograph.generation import fill, generate_batch
 from kineograph.guiding import guides_for
 from kineograph.models import MODELS
 from kineograph.models.family import Step
-from kineograph.models.flow import PUSH, FlowLoss, FlowObjective
+from kineograph.models.flow import PUSH, Drawn, FlowLoss, FlowObjective
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.guides import KINDS, TELL_OF, untold
+from kineograph.models.guides import KINDS, TELL_OF, fold_guides, untold
 from kineograph.request import Request, Walk
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
@@ -603,15 +603,16 @@ def test_captions_leave_open_what_guides_tell_in_a_part_of_the_rows():
 
 @dataclass
 class Guided:
-    """Makes `bare` of no caption, and of one what a guidance of 3 makes of `bare` and `clean`."""
+    """Makes `bare` of no caption, and of one what guidance makes of `bare` and `clean`."""
 
     clean: torch.Tensor
     bare: torch.Tensor
+    guidance: float = 3.0
     text = staticmethod(torch.Tensor.float)
 
     def velocity(self, z, time, caption, canvas, guides):
         told = caption.any(dim=1)[:, None, None, None, None]
-        return self.bare + 3 * told * (self.clean - self.bare), None
+        return self.bare + self.guidance * told * (self.clean - self.bare), None
 
 
 def test_what_guidance_makes_is_what_is_learnt_when_it_is_folded_in():
@@ -621,6 +622,24 @@ def test_what_guidance_makes_is_what_is_learnt_when_it_is_folded_in():
     for push, right in ((PUSH, True), (PUSH / 2, False), (0.0, False)):
         loss, _ = FlowObjective(networks, FlowLoss(drop=0.0, push=push)).loss(batch, torch.Generator())
         assert (loss < 1e-6) == right
+
+
+@pytest.mark.parametrize(("kinds", "changing"), [("source", True), ("style", False), ("source style", False)])
+def test_less_guidance_is_folded_in_where_a_clip_is_to_be_changed(kinds, changing):
+    networks = diffusion_networks()
+    batch = latents_and_captions(networks, 2)
+    del batch["frames"]
+    truth = untold(len(batch["latents"]), networks.grid, networks.channels)
+    for kind in kinds.split():
+        truth[kind] = truth[kind].nan_to_num(0.5)
+    guides = fold_guides(truth)
+    assert torch.equal(guides.changing, torch.full((len(batch["latents"]),), changing))
+    clean, caption = batch["latents"], batch["caption"]
+    stub = Guided(clean, torch.randn_like(clean), 1.5 if changing else 3.0)
+    made, _ = stub.velocity(None, None, caption, None, None)
+    drawn = Drawn(clean, stub.bare, clean.new_zeros(clean.shape[:2]), caption, None, guides)
+    aim = FlowObjective(stub, FlowLoss(push=PUSH))._aim(stub.bare, made, drawn)
+    assert torch.allclose(aim, made, atol=1e-4)
 
 
 def test_what_is_played_goes_on_from_any_frame():

@@ -123,8 +123,10 @@ class Canvas:
         """Put the known pixels back, so that the chunk equals the canvas wherever that is known."""
         span = slice(chunk.start, chunk.start + len(chunk.frames))
         assert chunk.frames.shape == self.frames[span].shape, (chunk.frames.shape, self.frames.shape)
-        frames = np.where(self.known[span, ..., None], self.frames[span], chunk.frames)
-        return Chunk(frames, chunk.start)
+        known = self.known[span, ..., None]
+        if not known.any():
+            return chunk
+        return Chunk(np.where(known, self.frames[span], chunk.frames), chunk.start)
 
 
 # One builder per task

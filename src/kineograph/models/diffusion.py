@@ -161,12 +161,13 @@ class Diffusion(LatentModel[Conditions]):
         ways = [((canvas.prompt, 0.0), *_stops(canvas)) for canvas in canvases]
         longest = max(map(len, ways))
         even = list(zip(*[(*way, *[way[-1]] * (longest - len(way))) for way in ways], strict=True))
-        captions = torch.stack([self._encoded([prompt for prompt, _ in stop]) for stop in even])
+        prompts = [prompt for stop in even for prompt, _ in stop]
+        *captions, nothing = self._encoded([*prompts, *[""] * len(canvases)]).split(len(canvases))
         stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
         places = [canvas.guides["walk"][1] if "walk" in canvas.guides else math.nan for canvas in canvases]
-        nothing = self._encoded([""] * len(canvases))
         place = torch.tensor(places, device=self.device)
-        return Conditions(captions, stops, place, nothing, self.telling.styles(canvases), canvases)
+        styles = self.telling.styles(canvases)
+        return Conditions(torch.stack(captions), stops, place, nothing, styles, canvases)
 
     def evaluations(self, sampling: Sampling) -> int:
         """As many as the solver takes."""
@@ -236,7 +237,7 @@ class Diffusion(LatentModel[Conditions]):
 
 ABILITIES = frozenset(TASKS) | frozenset(GUIDES)
 # Few steps, most of them near the noise, where it is decided what a clip shows.
-GUIDED = Sampling(steps=8, guidance=3.0, solver="euler", shift=2.0)
+GUIDED = Sampling(steps=6, guidance=3.0, solver="multistep", shift=4.0)
 FOLDED = replace(GUIDED, guidance=1.0)
 
 
@@ -285,5 +286,6 @@ def load(folder: Path, dtype: torch.dtype | None = None) -> Diffusion:
     """The model in `folder` on the best device that there is."""
     networks, spec = load_networks(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    hold(networks.denoiser.to(device), device, dtype)
+    for network in (networks.denoiser, networks.tokenizer):
+        hold(network.to(device), device, dtype)
     return Diffusion(networks.to(device).eval(), spec, dtype)

@@ -156,7 +156,8 @@ class FlowLoss:
 
     `push` folds guidance in: the aim lies as much of the way further along from what is made of nothing told
     to what is made of all that is, so that one pass leads where a guidance of 1 / (1 - push) would lead with
-    two (model guidance, arXiv 2502.12154).
+    two (model guidance, arXiv 2502.12154). Only `eased` of it where a clip is to be changed, which tells most
+    of what is to be seen: the more is pushed, the less of that clip is kept.
     """
 
     text: float = 0.75
@@ -170,6 +171,7 @@ class FlowLoss:
     open: float = 0.6
     location: float = -0.4
     push: float = 0.0
+    eased: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +234,15 @@ class FlowObjective:
         if not self.config.push:
             return drawn.clean
         bare, _ = self.networks.velocity(z, drawn.time, *drawn.told(self.networks.text, prompted=False))
-        return drawn.clean + self.config.push * (made - bare)
+        return drawn.clean + self._push(drawn) * (made - bare)
+
+    def _push(self, drawn: Drawn) -> Tensor:
+        """(B, 1, 1, 1, 1): how far each clip's aim is pushed."""
+        push = torch.full((len(drawn.clean),), self.config.push, device=drawn.clean.device)
+        if drawn.guides is not None:
+            last = push[len(push) - len(drawn.guides.signals) :]  # a view
+            last[drawn.guides.changing] *= self.config.eased
+        return push[:, None, None, None, None]
 
     def drawn(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> Drawn:
         """What of a batch is known and told, and its noise."""

@@ -69,6 +69,12 @@ class Guides(NamedTuple):
         wide = kept.to(told)[:, None, None]
         return Guides(torch.zeros_like(self.maps), self.source * wide[..., None, None], told * wide)
 
+    @property
+    def changing(self) -> Tensor:
+        """(B,) bool: which clips are made of one to be changed, without the style of another."""
+        source, style = (self.signals[..., KINDS.index(kind) - len(KINDS)] for kind in ("source", "style"))
+        return source.any(dim=1) & ~style.any(dim=1)
+
     @staticmethod
     def joined(several: Sequence[Guides]) -> Guides:
         """Those of several batches in a row."""

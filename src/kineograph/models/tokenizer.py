@@ -313,5 +313,5 @@ def to_signal(frames: Tensor) -> Tensor:
 
 def to_frames(signal: Tensor) -> Tensor:
     """Signal (B, T, 3, H, W), about [-1, 1], to frames uint8 (B, T, H, W, 3)."""
-    levels = ((signal.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    levels = (signal.float() + 1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
     return rearrange(levels, "b t c h w -> b t h w c").contiguous()
