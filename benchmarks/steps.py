@@ -114,8 +114,8 @@ chance alone ({_chance(few)} points in the widest 95% interval).
 
 {table(("", *[way.name for way in ways]), list(_costs(ways)))}
 
-{few.name} are {many.seconds / few.seconds:.1f} times as fast as {many.name}, with \
-{many.passes / few.passes:.1f} times fewer passes through the network (aim: {FASTER:g} times).
+{few.name} are {many.seconds / few.seconds:.1f} times as fast as {many.name} (aim: {FASTER:g} times), with \
+{many.passes / few.passes:.1f} times fewer passes through the network.
 Of {len(below)} shares, {sum(loss <= CLOSE + 1e-9 for loss in below)} are at most {CLOSE:.0%} below those of \
 {many.name} (the aim for all); the worst is {max(below):.0%} below.
 On average they are {statistics.mean(below):.1%} below.

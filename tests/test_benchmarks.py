@@ -159,13 +159,14 @@ def test_a_model_takes_fewer_steps(tmp_path):
     model = catalog.load(str(tmp_path / "model"))
     ways = steps.ways_of(model.at(Sampling(8, 2.0)))
     page = steps.page(list(steps.measured(ways, 2, steps.SHOWN[:1], QUICK)), 2)
-    assert re.search(r"\| passes through the network +\| 16 +\| 48 +\| 10 +\|", page)
+    assert re.search(r"\| passes through the network +\| 16 +\| 94 +\| 10 +\|", page)
     assert f"{steps.SHOWN[0].name}: all" in page
     ways = steps.ways_of(model.at(Sampling(6, 2.0)))
     assert [way.spec.sampling.steps for way in ways.values()] == [6, 24, 4]
     ways = steps.ways_of(model.at(Sampling(36, 2.0, shift=3.0)))
     assert [way.spec.sampling.steps for way in ways.values()] == [18, 36, 12]
-    assert {way.spec.sampling.shift for way in ways.values()} == {3.0}
+    assert [way.spec.sampling.shift for way in ways.values()] == [3.0, 1.0, 3.0]
+    assert [way.spec.sampling.solver for way in ways.values()] == ["euler", "heun", "euler"]
     with pytest.raises(RequestError, match="too few"):
         steps.ways_of(model)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Timer
+from time import monotonic
 
 import media_clips as clips
 import numpy as np
@@ -262,7 +262,7 @@ def talk(words: bytes) -> Iterator[tuple[int, bytes]]:
     process.stdin.write(words)
     process.stdin.close()
     try:
-        yield from Child(process, Timer(60, process.kill), Task(frames=True)).runs()
+        yield from Child(process, monotonic() + 60, Task(frames=True)).runs()
     finally:
         process.wait()
 

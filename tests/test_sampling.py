@@ -93,6 +93,13 @@ def test_the_order_holds_for_uneven_steps(solver, order):
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.25)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_last_step_is_eulers(solver):
+    at = times(5, shift=4.0)
+    *_, before, end = SOLVERS[solver](TWO.velocity, START, at)
+    assert torch.allclose(end, before + (at[-1] - at[-2]) * TWO.velocity(before, at[-2]))
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_straight_way_is_solved_exactly_in_any_number_of_steps(solver, steps):

@@ -120,7 +120,8 @@ class Canvas:
         return len(known) if known.all() else int(known.argmin())
 
     def composite(self, chunk: Chunk) -> Chunk:
-        """Put the known pixels back, so that the chunk equals the canvas wherever that is known."""
+        """Put the known pixels back, so that the chunk equals the canvas wherever that is known; the same
+        chunk where nothing is."""
         span = slice(chunk.start, chunk.start + len(chunk.frames))
         assert chunk.frames.shape == self.frames[span].shape, (chunk.frames.shape, self.frames.shape)
         known = self.known[span, ..., None]

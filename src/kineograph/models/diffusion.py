@@ -162,7 +162,8 @@ class Diffusion(LatentModel[Conditions]):
         longest = max(map(len, ways))
         even = list(zip(*[(*way, *[way[-1]] * (longest - len(way))) for way in ways], strict=True))
         prompts = [prompt for stop in even for prompt, _ in stop]
-        *captions, nothing = self._encoded([*prompts, *[""] * len(canvases)]).split(len(canvases))
+        encoded = self._encoded([*prompts, *[""] * len(canvases)])
+        *captions, nothing = torch.split(encoded, len(canvases))
         stops = torch.tensor([[frame for _, frame in stop] for stop in even], device=self.device)
         places = [canvas.guides["walk"][1] if "walk" in canvas.guides else math.nan for canvas in canvases]
         place = torch.tensor(places, device=self.device)

@@ -156,8 +156,8 @@ class FlowLoss:
 
     `push` folds guidance in: the aim lies as much of the way further along from what is made of nothing told
     to what is made of all that is, so that one pass leads where a guidance of 1 / (1 - push) would lead with
-    two (model guidance, arXiv 2502.12154). Only `eased` of it where a clip is to be changed, which tells most
-    of what is to be seen: the more is pushed, the less of that clip is kept.
+    two (model guidance, arXiv 2502.12154). Only `eased` of it where a clip is to be changed, and not in the
+    style of another: it tells most of what is to be seen, and the more is pushed, the less of it is kept.
     """
 
     text: float = 0.75

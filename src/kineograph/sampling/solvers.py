@@ -31,8 +31,8 @@ def heun(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator[Tens
 
 
 def multistep(velocity: Velocity, z: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
-    """Second order, one evaluation a step: Adams-Bashforth with uneven steps, begun and ended by Euler:
-    the last step leads to just what the network takes for clean."""
+    """Second order, one evaluation a step: Adams-Bashforth with uneven steps, begun and ended by Euler,
+    as a last step that looks back overshoots where it is long."""
     before: Tensor | None = None
     length_before = 0.0
     for now, then in pairwise(times):
