@@ -26,6 +26,7 @@ EXPECTED = {
     ("tracks", "distance of centres, median"): (0.02, 0.1),
     ("tracks", "distance of centres, mean of the seen"): (0.04, 0.1),
     ("tracks", "seen"): (0.9, 1.0),
+    ("tracks", "distance to the nearest thing, median"): (0.02, 0.05),
     ("boxes", "overlap of boxes"): (0.75, 0.3),
     ("depth", "overlap of silhouettes"): (0.75, 0.3),
     ("edges", "F-score of outlines"): (0.85, 0.4),
@@ -115,7 +116,8 @@ def test_what_is_not_seen_is_infinitely_far_and_stands_still(truths):
         for kind in ("tracks", "boxes", "depth", "edges")
         for measure in MEASURES[kind]
     }
-    assert found.pop(("tracks", "distance of centres, median")) == math.inf
+    for what in ("distance of centres, median", "distance to the nearest thing, median"):
+        assert found.pop(("tracks", what)) == math.inf
     assert math.isnan(found.pop(("tracks", "distance of centres, mean of the seen")))
     assert set(found.values()) == {0.0}
 

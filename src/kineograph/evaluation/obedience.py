@@ -135,6 +135,13 @@ def _track_distances(asked: Asked, seen: Seen) -> Values:
     return _distances(asked.tracks, found, seen)
 
 
+def _nearest_distances(asked: Asked, seen: Seen) -> Values:
+    """(T K,) the same to whatever is seen nearest: which thing goes which way doesn't count."""
+    found = [np.full_like(asked.tracks, math.nan)]
+    found += [np.broadcast_to(one.centre.numpy()[:, None], asked.tracks.shape) for one in seen.things]
+    return np.asarray(np.min([_distances(asked.tracks, one, seen) for one in found], axis=0))
+
+
 def _joint_distances(asked: Asked, seen: Seen) -> Values:
     """(T K J,) distances from asked to seen joints."""
     return _distances(asked.pose, _joints(asked, seen), seen)
@@ -301,7 +308,10 @@ def _how_far(what: str, read: Read) -> Iterator[Measure]:
 
 
 MEASURES: Mapping[str, tuple[Measure, ...]] = {
-    "tracks": tuple(_how_far("distance of centres", _track_distances)),
+    "tracks": (
+        *_how_far("distance of centres", _track_distances),
+        Measure("distance to the nearest thing, median", "width", _nearest_distances, _of(_median)),
+    ),
     "boxes": (Measure("overlap of boxes", "", _box_overlaps, _of(_mean)),),
     "depth": (Measure("overlap of silhouettes", "", _silhouettes, _of(_overlap)),),
     "edges": (Measure("F-score of outlines", "", _outlines, _of(_f_score)),),
