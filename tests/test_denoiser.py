@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from kineograph.models.denoiser import PATCH, Denoiser, DenoiserConfig
+from kineograph.models.guides import fold_guides, untold
 from kineograph.models.layers import rotate, time_features
 
 CONFIG = DenoiserConfig(
@@ -41,6 +42,23 @@ def attention(net, block, x, text):
     keys, values = torch.cat([k, block.norm_k(k_text)], dim=1), torch.cat([v, v_text], dim=1)
     seen = F.scaled_dot_product_attention(*(one.transpose(1, 2) for one in (q, keys, values)))
     return block.join(rearrange(seen, "b h (t n) e -> b t n (h e)", t=x.shape[1]))
+
+
+@torch.no_grad()
+def test_what_is_said_of_a_thing_comes_to_where_that_is_led():
+    """Words swapped between two things are as their places swapped, where nothing else tells them apart."""
+    torch.manual_seed(0)
+    net = Denoiser(CONFIG)
+    for name, parameter in net.named_parameters():
+        torch.nn.init.normal_(parameter, std=0.0 if name.endswith("caption.weight") else 0.2)
+    z, time, text = torch.randn(1, 3, 8, 4, 6), torch.rand(1, 3), torch.randn(1, 5, 24)
+    guides = fold_guides(untold(1, (3, 4, 6), 8))
+    led = guides._replace(places=torch.rand(1, 3, 4, 6, 3))
+    other = led._replace(places=led.places[..., [1, 0, 2]])
+    swapped = text[:, [0, 1, 3, 2, 4]]
+    made = net(z, time, text, guides=led)
+    assert torch.allclose(net(z, time, swapped, guides=other), made, atol=1e-4)
+    assert not torch.allclose(net(z, time, swapped, guides=led), made, atol=1e-2)
 
 
 def heads_of(values):

@@ -80,6 +80,18 @@ def test_a_track_is_a_spot_at_its_place(x, y, thing):
     assert not maps.any()
 
 
+def test_where_a_thing_is_led_is_kept_by_thing():
+    """A box fills all of a cell, a track the most of where its spot is; others stay where they are not."""
+    boxes, tracks = torch.full((FRAMES, 3, 4), torch.nan), torch.full((FRAMES, 3, 2), torch.nan)
+    boxes[1:5, 2] = torch.tensor([0.0, 0.5, 0.5, 1.0])
+    tracks[:, 0] = torch.tensor([0.9, 0.1])
+    places = fold_guides(told(2, boxes=boxes, tracks=tracks)).places[1].float()
+    assert torch.equal(places[1, :, :, 2], torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    assert not places[[0, 2], :, :, 2].any()
+    assert not places[..., 1].any()
+    assert (places[..., 0].flatten(1).argmax(dim=1) == 1).all()
+
+
 @given(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.1, 0.5), st.floats(0.1, 0.5))
 @settings(max_examples=20, deadline=None)
 def test_a_box_covers_its_area(x, y, width, height):

@@ -17,7 +17,7 @@ from kineograph.errors import DataError
 from kineograph.models.guides import TELL_OF
 from kineograph.text.vocabulary import RESERVED, Vocabulary
 from kineograph.worlds.actions import ACTIONS, play
-from kineograph.worlds.captions import Description, parse, words
+from kineograph.worlds.captions import SETTING, parse, words
 from kineograph.worlds.holdout import is_held_out
 from kineograph.worlds.renderer import render
 from kineograph.worlds.world import FULL, SMALL
@@ -238,7 +238,7 @@ def test_lessons_about_the_small_world_are_single_and_one_of_eight_is_played():
 
 
 def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_that_is_news(tmp_path):
-    """Latents of clip n hold n in one channel, and its style in the other."""
+    """Latents of clip n hold n in one channel, and its style in the other. Alone, few have one to tell."""
     learnt = lessons(64, 4)
     fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
     marks = torch.stack([torch.arange(64), fields["manner"].long()], dim=1).half()
@@ -247,38 +247,47 @@ def test_guided_rows_bring_the_latents_of_their_partner_and_their_style_where_th
     data = latents.FlowBatches(
         shards, shards, Vocabulary(("a",)), 4, batch=16, canvas=0, guided=12, played=0, seed=0
     )
-    for step in (0, 5):
+    alone = []
+    for step in range(6):
         batch = data.batch(step)
         own = batch["latents"][4:, 0, :, 0, 0].long()
         source = batch["source"][:, 0, 0, 0, 0]
         partner = torch.tensor([learnt[number].partner for number in own[:, 0].tolist()])
         assert torch.equal(source.isnan(), partner == 0)
         assert torch.equal(source[partner != 0].long(), (own[:, 0] + partner)[partner != 0])
-        news = (partner == 0) | (fields["manner"][own[:, 0] + partner] != own[:, 1])
-        assert torch.equal(~batch["style"][:, 1].isnan(), news)
-        assert torch.equal(batch["style"][news, 1].long(), own[news, 1])
+        styled = ~batch["style"][:, 1].isnan()
+        news = fields["manner"][own[:, 0] + partner] != own[:, 1]
+        assert torch.equal(styled[partner != 0], news[partner != 0])
+        assert torch.equal(batch["style"][styled, 1].long(), own[styled, 1])
+        alone += styled[partner == 0].tolist()
         first, again = ({k: v.nan_to_num() for k, v in data.batch(step).items()} for _ in range(2))
         assert same(first, again)
+    assert 0 < sum(alone) < len(alone) / 2
 
 
 def test_guided_rows_bring_captions_that_leave_open_what_guides_tell(tmp_path):
-    learnt, said = lessons(16, 4), words(FULL)
+    learnt, said = lessons(32, 4), words(FULL)
     assert any(not lesson.things for lesson in learnt)
     fields = {k: v for k, v in world.rendered(learnt, 17, 32).items() if k in truth.FIELDS}
-    made = fields | {"latents": torch.zeros(16, 5, 2, 2, 2).half()}
+    numbers = torch.arange(32).half()[:, None, None, None, None]
+    made = fields | {"latents": numbers.expand(32, 5, 2, 2, 2)}
     shards = write(tmp_path, [(made, [lesson.caption for lesson in learnt])], 8.0)
-    rows = {"batch": 10, "canvas": 0, "guided": 8, "played": 0}
+    rows = {"batch": 32, "canvas": 0, "guided": 30, "played": 0}
     data = latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0, world=FULL)
     batch = data.batch(0)
     assert "open" not in latents.FlowBatches(shards, shards, Vocabulary(said), 44, **rows, seed=0).batch(0)
-    assert batch["open"].shape == (8, len(TELL_OF), 44)
-    for own, several in zip(batch["caption"][2:], batch["open"], strict=True):
+    assert batch["open"].shape == (30, len(TELL_OF), 44)
+    shown = batch["latents"][2:, 0, 0, 0, 0].long().tolist()
+    for number, own, several in zip(shown, batch["caption"][2:], batch["open"], strict=True):
+        partner = parse(learnt[number + learnt[number].partner].caption, FULL)
         whole, *silent = (
             parse(" ".join(said[n - RESERVED] for n in numbers if n), FULL) for numbers in (own, *several)
         )
         for name, left in zip(TELL_OF, silent, strict=True):
             if name == "setting":
-                assert left == (whole if whole.things else Description(()))
+                plate = not (whole.things and partner.things)
+                alike = [a for a in SETTING if plate or getattr(whole, a) == getattr(partner, a)]
+                assert left == replace(whole, **dict.fromkeys(alike))
             elif name == "motion":
                 assert left.things == tuple(replace(thing, motion=None) for thing in whole.things)
             else:

@@ -58,6 +58,7 @@ def encode_parts(tokenizer: Tokenizer, parts: Parts) -> Iterator[tuple[dict[str,
 
 
 PLAYED_CANVAS = 4
+STYLED_ALONE = 0.25  # how often a clip without a partner has a style to tell
 
 
 class FlowBatches:
@@ -107,7 +108,12 @@ class FlowBatches:
         if self.world is None:
             return None
         captions, rng, world = self.shards.captions, random.Random(self.seed), self.world
-        silent = [[_silent_on(name, text, rng, world) for text in captions] for name in TELL_OF]
+        partners = torch.arange(len(captions)) + self._all["partner"].long()
+        pairs = list(zip(captions, [captions[other] for other in partners.tolist()], strict=True))
+        silent = [
+            [silent_on(_told_by_guide(name, *pair, world), pair[0], rng, world) for pair in pairs]
+            for name in TELL_OF
+        ]
         return torch.stack([self._numbers(texts) for texts in silent], dim=1)
 
     @cached_property
@@ -165,7 +171,8 @@ class FlowBatches:
 
     def _truth(self, rows: Tensor, step: int) -> dict[str, Tensor]:
         """Guides of every kind for these clips: the latents of the partner, which has a `source` only where
-        there is one, and the style of another clip that looks alike, where the source doesn't tell as much.
+        there is one, and the style of another clip that looks alike, where the source doesn't tell as much;
+        where there is none, seldom: else few would learn to bring a style to a source.
         """
         known = {name: self._all[name][rows] for name in truth.FIELDS}
         partners = rows + known["partner"].long()
@@ -175,7 +182,8 @@ class FlowBatches:
         alike = [self._alike[int(manner)] for manner in known["manner"]]
         others = torch.stack([same[torch.randint(len(same), (), generator=draw)] for same in alike])
         style = style_of(self._all["latents"][others])
-        plain = ~alone & (self._all["manner"][partners] == known["manner"])
+        unstyled = torch.rand(len(rows), generator=draw) >= STYLED_ALONE
+        plain = torch.where(alone, unstyled, self._all["manner"][partners] == known["manner"])
         return {
             **truth.unpack(known),
             "source": source.masked_fill(alone[:, None, None, None, None], torch.nan),
@@ -183,8 +191,12 @@ class FlowBatches:
         }
 
 
-def _silent_on(name: str, text: str, rng: random.Random, world: World) -> str:
-    """A caption that is silent on an attribute, or on the whole setting if it speaks of no thing."""
+def _told_by_guide(name: str, text: str, other: str, world: World) -> tuple[str, ...]:
+    """The attributes that a guide tells. Of the setting, a clip to be changed tells what captions of a pair
+    say alike; all of it where one speaks of no thing, as pairs differ in one way."""
     if name != "setting":
-        return silent_on((name,), text, rng, world)
-    return text if parse(text, world).things else silent_on(SETTING, text, rng, world)
+        return (name,)
+    one, two = parse(text, world), parse(other, world)
+    if not (one.things and two.things):
+        return SETTING
+    return tuple(name for name in SETTING if getattr(one, name) == getattr(two, name))

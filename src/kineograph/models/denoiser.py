@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from kineograph.controls import THINGS
 from kineograph.models.guides import MAP_VALUES, Guides, signals_of
 from kineograph.models.layers import (
     RMSNorm,
@@ -35,7 +36,7 @@ PATCH = 2  # latent cells along the side of a token
 @dataclass(frozen=True)
 class DenoiserConfig:
     """`grid` is (t, h, w) in latent cells; `canvas` the values of a masked canvas in one cell. Without
-    `guided` there are no guides."""
+    `guided` there are no guides; with them captions end with what they say of each of THINGS things."""
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
@@ -48,6 +49,7 @@ class DenoiserConfig:
     depth: int = 6
     heads: int = 4
     guided: bool = True
+    things_width: int = 16
 
 
 class Block(nn.Module):
@@ -101,6 +103,8 @@ class Denoiser(nn.Module):
             self.enter_maps = nn.Linear(MAP_VALUES, config.maps_width, bias=False)
             self.enter_guides = nn.Linear(cells * (config.channels + config.maps_width), width, bias=False)
             self.enter_signals = nn.Linear(signals_of(config.channels), width, bias=False)
+            self.enter_things = nn.Linear(config.text_width, config.things_width, bias=False)
+            self.enter_places = nn.Linear(cells * config.things_width, width, bias=False)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(config.text_width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -114,7 +118,7 @@ class Denoiser(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         factors = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])  # those of a scale are around 1
         self.register_buffer("unit", factors[:, None, None, None, None], persistent=False)
-        told = (self.enter_guides, self.enter_signals) if config.guided else ()
+        told = (self.enter_guides, self.enter_signals, self.enter_places) if config.guided else ()
         for layer in (self.enter_canvas, *told, self.modulation, self.modulation_out, self.leave):
             nn.init.zeros_(layer.weight)
 
@@ -126,12 +130,13 @@ class Denoiser(nn.Module):
         canvas: Tensor | None = None,
         guides: Guides | None = None,
     ) -> Tensor:
-        """z (B, t, C, h, w), time (B, t), text (B, L, text width), canvas (B', t, h, w, canvas) and guides of
+        """z (B, t, C, h, w), time (B, t), text (B, L, text width), the last THINGS tokens of which are what is
+        said of each thing if there are guides, canvas (B', t, h, w, canvas) and guides of
         the last B' <= B clips, the others having none; returns the shape of z."""
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
         if guides is not None:
-            x = _added_to_last(x, self._guided(guides))
+            x = _added_to_last(x, self._guided(guides) + self._placed(guides, text))
             mood = _added_to_last(mood, self.enter_signals(guides.signals))
         mood = F.silu(mood)[:, :, None]
         modulations, texts = self._modulations(mood), self._read(text)
@@ -172,6 +177,14 @@ class Denoiser(nn.Module):
         """What the tokens are told by pictures that guide: (B', t, n, D)."""
         maps = rearrange(read_by(self.enter_maps, guides.maps), "b t h w c -> b t c h w")
         return read_by(self.enter_guides, _in_patches(torch.cat([guides.source.to(maps.dtype), maps], dim=2)))
+
+    def _placed(self, guides: Guides, text: Tensor) -> Tensor:
+        """What the caption says of a thing, where that is led: (B', t, n, D), as SpaText does (arXiv
+        2211.14305); else each place would have to find its own words among all."""
+        said = self.enter_things(text[len(text) - len(guides.places) :, -THINGS:])
+        cells = torch.einsum("bthwk,bkc->btchw", guides.places.to(said.dtype), said)
+        placed: Tensor = self.enter_places(_in_patches(cells))
+        return placed
 
 
 def _in_patches(cells: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The networks of the diffusion family, and the loss by which the flow is learnt.
 
-B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
+B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens, encoded
+those of THINGS things more where there are guides.
 Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
 """
 
@@ -14,14 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kineograph.controls import THINGS
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.guides import KINDS, TELL_OF, Guides, draw_told, fold_guides
+from kineograph.models.guides import KINDS, TELL_OF, Guides, any_told, draw_told, fold_guides
 from kineograph.models.tokenizer import SPACE_STRIDE, Tokenizer, TokenizerConfig, frames_of, to_signal
 from kineograph.text.encoder import TextConfig, TextEncoder
-from kineograph.text.vocabulary import Vocabulary
+from kineograph.text.vocabulary import IDIOMS, SEPARATORS, Vocabulary
 
 PUSH = 2 / 3  # folds a guidance of 3 in
+NEAR_NOISE = -1.0  # a location of times for samplers whose few steps lie near the noise
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 
@@ -38,7 +41,10 @@ class DiffusionConfig:
 
     @property
     def text(self) -> TextConfig:
-        return TextConfig(len(Vocabulary(self.words)), self.text_length, self.denoiser.text_width)
+        vocabulary, width = Vocabulary(self.words), self.denoiser.text_width
+        separators, idioms = map(vocabulary.numbers_of, (SEPARATORS, IDIOMS))
+        apart = {"things": THINGS, "separators": separators, "idioms": idioms} if self.denoiser.guided else {}
+        return TextConfig(len(vocabulary), self.text_length, width, **apart)
 
     @property
     def window(self) -> int:
@@ -133,7 +139,7 @@ class FlowNetworks(Protocol):
 
 def _acting(told: Mapping[str, Tensor]) -> Tensor:
     """(B,) bool, by the processor: in which clips somebody acts, as far as that is told."""
-    return ~told["actions"].flatten(1).isnan().all(dim=1).cpu()
+    return any_told(told, "actions").cpu()
 
 
 def _last(rows: int, played: Tensor | None) -> Tensor:
@@ -277,7 +283,7 @@ class FlowObjective:
         caption = batch["caption"].clone()
         rows = caption[len(caption) - len(told["source"]) :]  # a view
         for number, kinds in enumerate(TELL_OF.values()):
-            telling = torch.stack([~told[kind].flatten(1).isnan().all(dim=1) for kind in kinds]).any(dim=0)
+            telling = torch.stack([any_told(told, kind) for kind in kinds]).any(dim=0)
             chosen = telling.cpu() & (torch.rand(len(rows), generator=draw) < self.config.open)
             rows[chosen] = batch["open"][chosen, number]
         return caption
@@ -286,7 +292,7 @@ class FlowObjective:
         """(B, 1): which captions are not left out."""
         drop = torch.full((rows, 1), self.config.drop)
         if told is not None:
-            styled = ~told["style"].isnan().all(dim=1).cpu()
+            styled = any_told(told, "style").cpu()
             drop[rows - len(styled) :] = self.config.drop_guided
             drop[rows - len(styled) :][styled] = self.config.drop_styled
         return torch.rand(rows, 1, generator=draw) >= drop

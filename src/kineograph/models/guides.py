@@ -14,6 +14,7 @@ Whatever is told comes as one tensor a kind, NaN where nothing is told:
 
 Tracks, boxes and poses are drawn as pictures with MAP_CELL cells to a latent cell (as depth and edges come),
 so that one linear layer reads them all, as it does with the canvas. Paths, actions and style join the time.
+Where tracks and boxes lead each thing is kept by itself, too, so that what is said of it can be put there.
 
 B clips, T = 1 + 4 (t - 1) frames; t latent frames, h x w latent cells, C latent channels; g = MAP_CELL h.
 """
@@ -52,9 +53,11 @@ Told = Mapping[str, Tensor]
 
 
 class Guides(NamedTuple):
-    """What is told, folded: maps (B, t, h, w, MAP_VALUES), source (B, t, C, h, w), signals (B, t, S)."""
+    """What is told, folded: maps (B, t, h, w, MAP_VALUES), places (B, t, h, w, THINGS) to which each thing is
+    led, source (B, t, C, h, w), signals (B, t, S)."""
 
     maps: Tensor
+    places: Tensor
     source: Tensor
     signals: Tensor
 
@@ -64,10 +67,11 @@ class Guides(NamedTuple):
         told = torch.zeros_like(self.signals)
         source = KINDS.index("source") - len(KINDS)
         told[..., source] = self.signals[..., source]
-        if kept is None:
-            return Guides(torch.zeros_like(self.maps), self.source, told)
-        wide = kept.to(told)[:, None, None]
-        return Guides(torch.zeros_like(self.maps), self.source * wide[..., None, None], told * wide)
+        source_kept = self.source
+        if kept is not None:
+            wide = kept.to(told)[:, None, None]
+            told, source_kept = told * wide, self.source * wide[..., None, None]
+        return Guides(torch.zeros_like(self.maps), torch.zeros_like(self.places), source_kept, told)
 
     @property
     def changing(self) -> Tensor:
@@ -105,7 +109,8 @@ def style_of(latents: Tensor) -> Tensor:
 
 def fold_guides(told: Told) -> Guides:
     """Bring all that is told onto the latent grid."""
-    return Guides(_maps(told).flatten(4), told["source"].nan_to_num(), _signals(told))
+    maps = _maps(told)
+    return Guides(maps.flatten(4), _places(told, maps), told["source"].nan_to_num(), _signals(told))
 
 
 def _maps(told: Told) -> Tensor:
@@ -115,7 +120,7 @@ def _maps(told: Told) -> Tensor:
     shape = (clips, groups, height, width, TIME_STRIDE, len(MAPS), MAP_CELL, MAP_CELL)
     maps = told["source"].new_zeros(shape, dtype=torch.bfloat16)
     for kind, (place, draw) in DRAWN.items():
-        rows = ~told[kind].flatten(1).isnan().all(dim=1)
+        rows = any_told(told, kind)
         if bool(rows.any()):
             drawn = draw(told[kind][rows], (height * MAP_CELL, width * MAP_CELL)).nan_to_num()
             maps[rows, ..., place, :, :] = rearrange(
@@ -126,6 +131,22 @@ def _maps(told: Told) -> Tensor:
                 q=MAP_CELL,
             )
     return maps
+
+
+def _places(told: Told, maps: Tensor) -> Tensor:
+    """How much of a latent cell the spot or the box of each thing covers, in the frame in which that is most:
+    (B, t, h, w, THINGS)."""
+    places = maps.new_zeros(*maps.shape[:4], THINGS)
+    rows = any_told(told, "tracks") | any_told(told, "boxes")
+    if bool(rows.any()):
+        drawn = maps[rows][..., : 2 * THINGS, :, :].mean(dim=(6, 7)).amax(dim=4)
+        places[rows] = torch.unflatten(drawn, -1, (2, THINGS)).amax(dim=-2)
+    return places
+
+
+def any_told(told: Told, kind: str) -> Tensor:
+    """(B,) bool: whether anything of the kind is told of a clip."""
+    return ~told[kind].flatten(1).isnan().all(dim=1)
 
 
 def _from_groups_start(values: Tensor) -> Tensor:
@@ -235,12 +256,12 @@ FIRST = {
     "edges": 2,
     "camera": 8,
     "actions": 100,  # few clips have any
-    "source": 9,
-    "style": 12,
+    "source": 14,
+    "style": 40,
 }
 ALSO = 0.08  # how often each other kind is told too
-# What captions leave open where a guide tells it: by attribute, the kinds that do. What surrounds things a
-# source tells where they are all taken out: else it may be what is to change.
+# What captions leave open where a guide tells it: by attribute, the kinds that do. A source tells all of the
+# setting that is not to change.
 TELL_OF: Mapping[str, tuple[str, ...]] = {
     "setting": ("source",),
     "motion": ("tracks", "boxes", "pose", "depth", "edges"),
@@ -254,7 +275,7 @@ def draw_told(truth: Told, silent: Tensor, draw: torch.Generator) -> dict[str, T
     """Tell a part of the truth (B rows of every kind), at random, and nothing in `silent` (B,) of the times;
     where a style is told, that comes with a source, so that the style of one clip is brought to another."""
     rows = len(truth["source"])
-    known = torch.stack([~truth[kind].flatten(1).isnan().all(dim=1) for kind in KINDS], dim=1).cpu()
+    known = torch.stack([any_told(truth, kind) for kind in KINDS], dim=1).cpu()
     weights = torch.tensor([FIRST[kind] for kind in KINDS]).float() * known + 1e-9
     first = torch.multinomial(weights, 1, generator=draw)
     told = torch.rand(rows, len(KINDS), generator=draw) < ALSO

@@ -8,16 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kineograph.text.vocabulary import PAD
+
 
 @dataclass(frozen=True)
 class TextConfig:
-    """`words` is the size of the vocabulary, reserved numbers included; captions have `length` tokens."""
+    """`words` is the size of the vocabulary, reserved numbers included; captions have `length` tokens. They
+    speak of up to `things`, and `separators` are the numbers of words that stand between two of them, unless
+    one of `idioms` follows; of 0 things nothing is summed up."""
 
     words: int
     length: int = 32
     width: int = 128
     depth: int = 2
     heads: int = 4
+    things: int = 0
+    separators: tuple[int, ...] = ()
+    idioms: tuple[int, ...] = ()
 
 
 class _Layer(nn.Module):
@@ -40,7 +47,12 @@ class _Layer(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Word numbers (B, L) to one vector a token (B, L, width). Padding is attended to like a word."""
+    """Word numbers (B, L) to one vector a token (B, L, width). Padding is attended to like a word.
+
+    Where captions speak of K things, each word is told of which, further ones counting as the last, and the
+    means of the tokens of each follow: (B, L + K, width), 0 of what nothing is said. All words from one
+    separator to the next are a thing's own.
+    """
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
@@ -50,10 +62,36 @@ class TextEncoder(nn.Module):
         self.blocks = nn.ModuleList(_Layer(config) for _ in range(config.depth))
         self.norm = nn.RMSNorm(config.width)
         nn.init.normal_(self.embedding.weight, std=0.5)
+        if config.things:
+            self.things = nn.Parameter(torch.zeros(config.things, config.width))
 
     def forward(self, numbers: Tensor) -> Tensor:
         x = self.embedding(numbers) + self.position
+        owners = self._owners(numbers).to(x.dtype) if self.config.things else None
+        if owners is not None:
+            x = x + owners @ self.things
         for block in self.blocks:
             x = block(x)
         y: Tensor = self.norm(x)
-        return y
+        return y if owners is None else torch.cat([y, _means(y, owners)], dim=1)
+
+    def _owners(self, numbers: Tensor) -> Tensor:
+        """(B, L, K): 1 for the thing that a word speaks of; 0 of padding."""
+        follows = F.pad(numbers[:, 1:], (0, 1), value=PAD)
+        separates = _among(numbers, self.config.separators) & ~_among(follows, self.config.idioms)
+        place = separates.cumsum(dim=1).clamp(max=self.config.things - 1)
+        return F.one_hot(place, self.config.things) * (numbers != PAD)[..., None]
+
+
+def _among(numbers: Tensor, some: tuple[int, ...]) -> Tensor:
+    """Which numbers are some of these."""
+    found = torch.zeros_like(numbers, dtype=torch.bool)
+    for number in some:
+        found = found | (numbers == number)
+    return found
+
+
+def _means(tokens: Tensor, owners: Tensor) -> Tensor:
+    """The mean (B, K, width) of the tokens (B, L, width) of each owner of (B, L, K)."""
+    shares = owners / owners.sum(dim=1, keepdim=True).clamp(min=1)
+    return (shares.transpose(1, 2) @ tokens).to(tokens.dtype)

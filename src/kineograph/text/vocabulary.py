@@ -10,6 +10,8 @@ from functools import cached_property
 
 PAD, UNKNOWN = 0, 1
 RESERVED = 2
+SEPARATORS = ("and", "of", "above")  # one of which stands between two things: "left of", "in front of"
+IDIOMS = ("fro",)  # before which they separate nothing: "to and fro"
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
@@ -40,6 +42,10 @@ class Vocabulary:
         """`length` numbers: the caption's words, padded; words beyond `length` are dropped, see `unread`."""
         numbers = [self._numbers.get(word, UNKNOWN) for word in split(caption)[:length]]
         return numbers + [PAD] * (length - len(numbers))
+
+    def numbers_of(self, words: Iterable[str]) -> tuple[int, ...]:
+        """The numbers of those of the words that are known."""
+        return tuple(self._numbers[word] for word in words if word in self._numbers)
 
     def unknown(self, caption: str) -> list[str]:
         """The words of `caption` that are not in the vocabulary, in order, each once."""
