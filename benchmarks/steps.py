@@ -118,10 +118,14 @@ chance alone ({_chance(few)} points in the widest 95% interval).
 {many.passes / few.passes:.1f} times fewer passes through the network.
 Of {len(below)} shares, {sum(loss <= CLOSE + 1e-9 for loss in below)} are at most {CLOSE:.0%} below those of \
 {many.name} (the aim for all); the worst is {max(below):.0%} below.
-On average they are {statistics.mean(below):.1%} below.
+On average they are {_apart(statistics.mean(below))}.
 
 {table(("", *[way.name for way in ways]), list(_rows(ways)))}
 """
+
+
+def _apart(below: float) -> str:
+    return f"{abs(below):.1%} {'below' if below > 0 else 'above'}"
 
 
 def _chance(way: Way) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kineograph.data.lessons import lessons
 from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.pretrain import AttributeObjective
-from kineograph.text.vocabulary import IDIOMS, SEPARATORS, PAD, RESERVED, UNKNOWN, Vocabulary, split, unread
+from kineograph.text.vocabulary import IDIOMS, PAD, RESERVED, SEPARATORS, UNKNOWN, Vocabulary, split, unread
 from kineograph.worlds.captions import parse, words
 from kineograph.worlds.world import FULL
 

@@ -130,9 +130,9 @@ class Denoiser(nn.Module):
         canvas: Tensor | None = None,
         guides: Guides | None = None,
     ) -> Tensor:
-        """z (B, t, C, h, w), time (B, t), text (B, L, text width), the last THINGS tokens of which are what is
-        said of each thing if there are guides, canvas (B', t, h, w, canvas) and guides of
-        the last B' <= B clips, the others having none; returns the shape of z."""
+        """z (B, t, C, h, w), time (B, t), text (B, L, text width), the last THINGS tokens of which guides
+        take for what is said of each thing, canvas (B', t, h, w, canvas) and guides of the last B' <= B
+        clips, the others having none; returns the shape of z."""
         x = self.enter(self._patches(z, canvas))
         mood = self.time(time_features(time, self.config.width)) + self.summary(text.mean(dim=1))[:, None]
         if guides is not None:

@@ -3,7 +3,8 @@
 Within a window every latent frame has its own noise level: groups of frames that are wholly known, with all
 of their past, enter as clean latents; everything else that is known enters as masked pixels.
 
-    B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens.
+    B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; L caption tokens, and
+    those of each thing.
     Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022, arXiv 2209.03003).
 """
 

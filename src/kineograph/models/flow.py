@@ -8,7 +8,7 @@ Flow time runs from 0 (noise) to 1 (data): z = t x + (1 - t) e (Liu et al. 2022,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -42,9 +42,11 @@ class DiffusionConfig:
     @property
     def text(self) -> TextConfig:
         vocabulary, width = Vocabulary(self.words), self.denoiser.text_width
+        plain = TextConfig(len(vocabulary), self.text_length, width)
+        if not self.denoiser.guided:
+            return plain
         separators, idioms = map(vocabulary.numbers_of, (SEPARATORS, IDIOMS))
-        apart = {"things": THINGS, "separators": separators, "idioms": idioms} if self.denoiser.guided else {}
-        return TextConfig(len(vocabulary), self.text_length, width, **apart)
+        return replace(plain, things=THINGS, separators=separators, idioms=idioms)
 
     @property
     def window(self) -> int:
