@@ -15,6 +15,7 @@ from kineograph import canvas as builders
 from kineograph.canvas import Canvas, Source
 from kineograph.evaluation.making import draw, fill, text_canvases
 from kineograph.evaluation.release import sheet_claim
+from kineograph.fitting import NOTHING, UNTOLD
 from kineograph.generation import generate_batch
 from kineograph.models.family import Model, Spec
 from kineograph.models.guides import DRAWN
@@ -95,7 +96,8 @@ def canvases(spec: Spec) -> Iterator[tuple[str, Canvas]]:
     source = Source(clip.frames)
     yield "edit, to a blue box", builders.edit_canvas(CHANGED, source, clip.fps)
     yield "edit, to neon", builders.edit_canvas(f"{CAPTION} in neon", source, clip.fps)
-    yield "removal", builders.edit_canvas("nothing", source, clip.fps, "removal")
+    unsaid = Source(source.frames, UNTOLD)
+    yield "removal", builders.edit_canvas(NOTHING, unsaid, clip.fps, "removal")
     yield "removal, the rest told", builders.edit_canvas(EMPTY, source, clip.fps, "removal")
     plate = Video(draw([SCENE], spec, things=False).frames[0].numpy(), spec.fps)
     yield "insertion", builders.edit_canvas(CAPTION, Source(plate.frames), clip.fps, "insertion")

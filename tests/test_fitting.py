@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kineograph.errors import MediaError, RequestError
-from kineograph.fitting import canvas_of, fit, target_size
+from kineograph.fitting import NOTHING, UNTOLD, canvas_of, fit, target_size
 from kineograph.media.encode import open_encoder, save_image
 from kineograph.request import Keyframe, Request
 
@@ -250,3 +250,12 @@ def test_a_video_as_mask(files):
 def test_a_tiny_box_still_fills(files):
     canvas = canvas_for(files, video="clip.mp4", mask="0.5,0.5,0.0001,0.0001")
     assert 1 <= (~canvas.known[0]).sum() <= 4
+
+
+def test_what_no_prompt_tells_is_left_in_a_removal(files):
+    """Without a prompt, making begins with a part of the clip; else as far as it is told to."""
+    prompt = {"video": "clip.mp4", "remove": True, "prompt": "nothing on grass"}
+    untold = prompt | {"prompt": ""}
+    told, left = (canvas_for(files, **fields) for fields in (prompt, untold))
+    assert (left.prompt, left.source.strength) == (NOTHING, UNTOLD)
+    assert (told.prompt, told.source.strength) == ("nothing on grass", 1.0)

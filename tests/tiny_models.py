@@ -121,7 +121,8 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     guides = guides_of(values["latents"][:4])
     values |= {kind: told.repeat(2, *[1] * (told.dim() - 1)) for kind, told in guides.items()}
     values["open"] = values["caption"][:8, None].repeat(1, len(TELL_OF), 1)
-    values["actions"][1:] = torch.nan  # else they are told of hardly anything else
+    for kind in ("actions", "style", "camera"):
+        values[kind][1:] = torch.nan  # else they are told of hardly any thing
     flow = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
 

@@ -36,6 +36,7 @@ from kineograph.video import Frames, Video
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 NOTHING = "nothing"  # what a clip shows that all things are taken out of
+UNTOLD = 0.9  # how far a removal changes a clip where no prompt tells what is to be left
 
 
 def task_of(request: Request) -> str:
@@ -173,8 +174,9 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
         return _noted(_wider(request, footage, whole), *notes)
     if (task := task_of(request)) in CHANGES:
         _check_length(len(footage))
-        source = Source(footage.frames, request.edit or 1.0)
-        prompt = request.prompt or (NOTHING if request.remove else "")
+        untold = request.remove and not request.prompt
+        source = Source(footage.frames, request.edit or (UNTOLD if untold else 1.0))
+        prompt = NOTHING if untold else request.prompt
         return _noted(edit_canvas(prompt, source, footage.fps, task), *notes)
     if request.mask is None:
         return _noted(_longer(request, footage), *notes)

@@ -18,7 +18,7 @@ from kineograph.evaluation.figures import Figure, bootstrap, share
 from kineograph.evaluation.filling import pooled_psnr
 from kineograph.evaluation.making import draw, fill, rebuild
 from kineograph.evaluation.metrics import squared_error
-from kineograph.fitting import NOTHING
+from kineograph.fitting import NOTHING, UNTOLD
 from kineograph.models.family import Model, Spec
 from kineograph.video import Frames
 from kineograph.worlds.captions import SETTING, caption_of_plate, parse
@@ -140,8 +140,9 @@ def work_of(edit: Edit, pairs: Sequence[Pair], part: slice, spec: Spec) -> Work:
     after = draw(wanted, spec, things=edit.task != "removal").frames.numpy()
     captions = _captions(edit, [after for _, after in pairs])[part]
     prompts = captions if edit.tells else [NOTHING] * len(captions)
+    strength = 1.0 if edit.tells else UNTOLD
     canvases = [
-        edit_canvas(prompt, Source(clip), spec.fps, edit.task)
+        edit_canvas(prompt, Source(clip, strength), spec.fps, edit.task)
         for prompt, clip in zip(prompts, before, strict=True)
     ]
     if "style" in edit.guides:
