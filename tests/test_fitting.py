@@ -256,6 +256,8 @@ def test_what_no_prompt_tells_is_left_in_a_removal(files):
     """Without a prompt, making begins with a part of the clip; else as far as it is told to."""
     prompt = {"video": "clip.mp4", "remove": True, "prompt": "nothing on grass"}
     untold = prompt | {"prompt": ""}
-    told, left = (canvas_for(files, **fields) for fields in (prompt, untold))
-    assert (left.prompt, left.source.strength) == (NOTHING, UNTOLD)
+    told, left, same = (
+        canvas_for(files, **fields) for fields in (prompt, untold, prompt | {"prompt": NOTHING})
+    )
+    assert (left.prompt, left.source.strength) == (same.prompt, same.source.strength) == (NOTHING, UNTOLD)
     assert (told.prompt, told.source.strength) == ("nothing on grass", 1.0)

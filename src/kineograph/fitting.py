@@ -174,7 +174,7 @@ def _footage_canvas(request: Request, size: tuple[int, int], fps: float) -> Canv
         return _noted(_wider(request, footage, whole), *notes)
     if (task := task_of(request)) in CHANGES:
         _check_length(len(footage))
-        untold = request.remove and not request.prompt
+        untold = request.remove and request.prompt in ("", NOTHING)
         source = Source(footage.frames, request.edit or (UNTOLD if untold else 1.0))
         prompt = NOTHING if untold else request.prompt
         return _noted(edit_canvas(prompt, source, footage.fps, task), *notes)

@@ -136,8 +136,8 @@ rendered clips of different scenes; 0% would be always the same clip.
 
 **Changes a clip.** A rendered clip of one thing is given, and the caption of the same scene with one
 attribute changed. For `style of a clip` another clip of that style is given and no caption; for `removal`
-the prompt is `nothing`, or where the rest is told its caption; for `insertion` the clip shows no
-thing, and the caption names one.
+the prompt is `nothing`, and making begins with a tenth of the clip, or where the rest is told its caption;
+for `insertion` the clip shows no thing, and the caption names one.
 `as asked` is how often detectors read the new value, no thing, or one thing of the right kind and color.
 `all right` is all that the caption names. PSNR is to the clip that the change leads to, over the pixels in
 which that differs from the given clip, and over the rest. `copy` is the given clip.

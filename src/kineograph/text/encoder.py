@@ -78,17 +78,10 @@ class TextEncoder(nn.Module):
     def _owners(self, numbers: Tensor) -> Tensor:
         """(B, L, K): 1 for the thing that a word speaks of; 0 of padding."""
         follows = F.pad(numbers[:, 1:], (0, 1), value=PAD)
-        separates = _among(numbers, self.config.separators) & ~_among(follows, self.config.idioms)
+        separators, idioms = map(numbers.new_tensor, (self.config.separators, self.config.idioms))
+        separates = torch.isin(numbers, separators) & ~torch.isin(follows, idioms)
         place = separates.cumsum(dim=1).clamp(max=self.config.things - 1)
         return F.one_hot(place, self.config.things) * (numbers != PAD)[..., None]
-
-
-def _among(numbers: Tensor, some: tuple[int, ...]) -> Tensor:
-    """Which numbers are some of these."""
-    found = torch.zeros_like(numbers, dtype=torch.bool)
-    for number in some:
-        found = found | (numbers == number)
-    return found
 
 
 def _means(tokens: Tensor, owners: Tensor) -> Tensor:
