@@ -55,21 +55,31 @@ class Fsq(nn.Module):
 
     def quantized(self, values: Tensor) -> Tensor:
         """values (..., d) in [-1, 1] to the grid; the gradient passes straight through (arXiv 1308.3432)."""
-        nearest = 2 * self._places(values) / self.steps - 1
+        nearest = 2 * self._nearest(values) / self.steps - 1
         return values + (nearest - values).detach()
 
     def codes(self, values: Tensor) -> Tensor:
         """values (..., d) in [-1, 1] to codes (...) from 0 to K - 1."""
-        return (self._places(values).long() * self.strides).sum(dim=-1)
+        return (self._nearest(values).long() * self.strides).sum(dim=-1)
 
     def values(self, codes: Tensor) -> Tensor:
         """Codes (...) to their values (..., d) on the grid: the inverse of `codes` there."""
-        places = codes[..., None] // self.strides % (self.steps + 1)
-        return 2 * places / self.steps - 1
+        return 2 * self.places(codes) / self.steps - 1
 
-    def _places(self, values: Tensor) -> Tensor:
+    def places(self, codes: Tensor) -> Tensor:
+        """Codes (...) to the levels (..., d) that they stand for, from 0 on."""
+        return codes[..., None] // self.strides % (self.steps + 1)
+
+    def _nearest(self, values: Tensor) -> Tensor:
         """Which of its levels each number is nearest to, from 0 on."""
         return ((values + 1) / 2 * self.steps).round()
+
+
+def levels_of(levels: tuple[int, ...]) -> Tensor:
+    """The levels (K, d) of every code, numbered on from one number's to the next's."""
+    fsq = Fsq(levels)
+    starts = torch.tensor([sum(levels[:i]) for i in range(len(levels))])
+    return fsq.places(torch.arange(math.prod(levels))) + starts
 
 
 class Codes(nn.Module):

@@ -40,13 +40,13 @@ class RnnConfig(LatentConfig):
     sizes of the transformer that draws the first latent frame."""
 
     cell: str = "convlstm"
-    width: int = 80
+    width: int = 68
     depth: int = 2
     kernel: int = 3
     canvas_width: int = 12
-    begin_width: int = 96
-    begin_hidden: int = 256
-    begin_depth: int = 3
+    begin_width: int = 112
+    begin_hidden: int = 288
+    begin_depth: int = 4
     heads: int = 4
 
     @property

@@ -24,7 +24,7 @@ from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import IDIOMS, SEPARATORS, Vocabulary
 
 PUSH = 2 / 3  # folds a guidance of 3 in
-NEAR_NOISE = -1.0  # a location of times for samplers whose few steps lie near the noise
+NEAR_NOISE = -1.0  # where times are drawn around: what a clip shows is decided near the noise
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 
@@ -177,7 +177,7 @@ class FlowLoss:
     drop_guided: float = 0.25
     drop_styled: float = 0.5
     open: float = 0.6
-    location: float = -0.4
+    location: float = NEAR_NOISE
     push: float = 0.0
     eased: float = 0.5
 

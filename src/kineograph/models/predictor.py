@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from kineograph.models.codes import PATCH, Codes, CodesConfig
+from kineograph.models.codes import PATCH, Codes, CodesConfig, levels_of
 from kineograph.models.folding import CANVAS
 from kineograph.models.layers import RMSNorm, SwiGLU, attend, heads_of, rotary_angles
 from kineograph.models.precision import autocast
@@ -128,12 +128,15 @@ class Predictor(nn.Module):
     """Predicts codes from those that are known, a caption and a canvas.
 
     The embedding of a code is the product of a row of R numbers, of all codes of a cell alike, and a matrix
-    for its place among those; logits come by the same rows (tied, arXiv 1608.05859).
+    for its place among those; logits come by the same rows (tied, arXiv 1608.05859). A row is the sum of one
+    for each number of the code and of one of its own, so that what is learnt of a code is learnt of those
+    that are near it on the grid, too (after the factors of MAGVIT-v2, arXiv 2310.05737).
     """
 
     cos: Tensor
     sin: Tensor
     ranks: Tensor  # cells see those of their own and of lower ranks
+    levels: Tensor  # which rows of `numbers` each code adds up, (K, d)
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -144,7 +147,10 @@ class Predictor(nn.Module):
         groups, width = config.codes.groups, config.width
         frames, rows, columns = config.cells
         cells = frames * rows * columns
-        self.rows = nn.Parameter(torch.randn(self.unknown + 1, config.rank) * 0.1)
+        levels = levels_of(config.codes.levels)
+        self.numbers = nn.Parameter(torch.randn(sum(config.codes.levels), config.rank) * 0.1)
+        self.own = nn.Parameter(torch.zeros(self.unknown, config.rank))
+        self.nothing = nn.Parameter(torch.randn(1, config.rank) * 0.1)
         self.entering = nn.Parameter(torch.randn(groups, config.rank, width) * config.rank**-0.5)
         self.place = nn.Parameter(torch.randn(cells, width) * 0.1)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
@@ -159,6 +165,7 @@ class Predictor(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.register_buffer("ranks", ranks, persistent=False)
+        self.register_buffer("levels", levels, persistent=False)
 
     def begin(self, text: Tensor) -> Past:
         """The past before the first cell: what is read of a caption (B, L, text width)."""
@@ -183,7 +190,7 @@ class Predictor(nn.Module):
 
     def said(self, codes: Tensor) -> Tensor:
         """What each of the codes (B, S, G) of a cell says by itself: (B, S, G, D)."""
-        return torch.einsum("bsgr,grd->bsgd", F.embedding(codes, self.rows), self.entering)
+        return torch.einsum("bsgr,grd->bsgd", F.embedding(codes, self._rows()), self.entering)
 
     def features(self, y: Tensor, groups: slice = slice(None)) -> Tensor:
         """Features (B, S, G, R) of the codes of `groups`, of what is known for each, or, where y is
@@ -193,7 +200,12 @@ class Predictor(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """Logits (..., K) of features (..., R)."""
-        return F.linear(features, self.rows[: self.unknown]).float()
+        return F.linear(features, self._rows()[: self.unknown]).float()
+
+    def _rows(self) -> Tensor:
+        """A row of each code, and of that which isn't known: (K + 1, R)."""
+        sums = F.embedding(self.levels, self.numbers).sum(dim=1) * self.levels.shape[1] ** -0.5
+        return torch.cat([sums + self.own, self.nothing])
 
     def _blocks(self) -> list[Block]:
         return cast(list[Block], list(self.blocks))
@@ -202,7 +214,7 @@ class Predictor(nn.Module):
         """The tokens (B, S', D) of the new cells; in raster order each holds the codes of the cell before."""
         if self.config.order == "raster":
             codes = torch.cat([torch.full_like(codes[:, :1], self.unknown), codes[:, :-1]], dim=1)
-        rows = F.embedding(codes[:, new], self.rows).flatten(2)
+        rows = F.embedding(codes[:, new], self._rows()).flatten(2)
         x = rows @ self.entering.flatten(0, 1) + self.place[new]
         if told is None:
             return x

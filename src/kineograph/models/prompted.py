@@ -136,10 +136,15 @@ class PromptedModel(LatentModel[Prompts], Generic[NetworksT]):
     def evaluations(self, sampling: Sampling) -> int: ...
 
 
+def _captions(networks: LatentNetworks[Any]) -> list[nn.Module]:
+    return [networks.text]
+
+
 @dataclass(frozen=True)
 class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
     """How the models of a family are made: `networks` of a config; `objectives` of the networks by stage, in
-    order; `modelled` by a name and networks; `spec_of` a name and a config."""
+    order; `modelled` by a name and networks; `spec_of` a name and a config. `hot` are the parts of the
+    networks that are worth compiling for training."""
 
     name: str
     config: type[ConfigT]
@@ -148,6 +153,7 @@ class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
     model: Callable[[NetworksT, Spec, torch.dtype | None], ModelT]
     spec_of: Callable[[str, ConfigT, Sampling], Spec]
     sampling: Sampling
+    hot: Callable[[NetworksT], list[nn.Module]] = _captions
 
     def described(self, name: str, config: ConfigT) -> Spec:
         """The description of a model of that name, sampled as the family is."""

@@ -27,7 +27,7 @@ from kineograph.models.cells import State
 from kineograph.models.dynamics import RnnConfig, RnnNetworks, fold_actions, in_order, known_ends
 from kineograph.models.exposure import FIRST, LAST, draw_shown, mixed, reverse_schedule
 from kineograph.models.family import Spec
-from kineograph.models.flow import NEAREST, velocity_of
+from kineograph.models.flow import NEAR_NOISE, NEAREST, velocity_of
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.models.playing import played
 from kineograph.models.precision import autocast
@@ -88,14 +88,16 @@ def read_canvas(frames: Tensor, known: Tensor, backwards: Tensor) -> tuple[Tenso
 @dataclass(frozen=True)
 class RnnLoss:
     """Shares of the rows: `backwards` are learnt from their end, `drop` have no caption, `silent` aren't told
-    of their actions. `decouple` weighs the overlap of PredRNN's memories, and the flow's times are
-    logit-normal around `location`, see `flow.FlowLoss`."""
+    of their actions. `decouple` weighs the overlap of PredRNN's memories. The flow is shown each first latent
+    frame at `levels` of noise, as one frame costs little; its times are logit-normal around `location`, see
+    `flow.FlowLoss`."""
 
     backwards: float = 0.25
     drop: float = 0.1
     silent: float = 0.1
     decouple: float = 0.1
-    location: float = -0.4
+    levels: int = 8
+    location: float = NEAR_NOISE
 
 
 class RnnObjective:
@@ -150,11 +152,14 @@ class RnnObjective:
 
     def _begun(self, chain: Chain, draw: torch.Generator) -> Tensor:
         """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
-        clean = chain.values[:, :1]
+        again = self.config.levels
+        clean, caption = (x.repeat_interleave(again, dim=0) for x in (chain.values[:, :1], chain.caption))
+        canvas = chain.first_canvas
+        canvas = None if canvas is None else canvas.repeat_interleave(again, dim=0)
         time = torch.sigmoid(torch.randn(len(clean), 1, generator=draw) + self.config.location).to(clean)
         noise, level = torch.randn(clean.shape, generator=draw).to(clean), time[:, :, None, None, None]
         z = level * clean + (1 - level) * noise
-        _, velocity = velocity_of(self.networks.begin, z, time, chain.caption, chain.first_canvas)
+        _, velocity = velocity_of(self.networks.begin, z, time, caption, canvas)
         target = (clean - z) / (1 - level).clamp(min=NEAREST)
         return (velocity - target).square().mean()
 
@@ -300,7 +305,7 @@ class Rnn(PromptedModel[RnnNetworks]):
 # To and from a folder
 
 ABILITIES = frozenset({"text", "image", "prediction", "precede", "actions"})
-SAMPLING = Sampling(steps=12, guidance=3.0, solver="multistep")
+SAMPLING = Sampling(steps=12, guidance=5.0, solver="multistep", shift=4.0)
 
 
 def spec_of(name: str, config: RnnConfig, sampling: Sampling = SAMPLING) -> Spec:

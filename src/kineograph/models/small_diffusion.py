@@ -26,7 +26,7 @@ ABILITIES = frozenset(
     {"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting", "outpainting"}
     | {"travel", "walk"}
 )
-SAMPLING = Sampling(steps=24, guidance=3.0, solver="multistep")
+SAMPLING = Sampling(steps=24, guidance=6.0, solver="multistep", shift=4.0)
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ FAMILY = LatentFamily(
     Diffusion,
     spec_of,
     SAMPLING,
+    lambda networks: [networks.denoiser, networks.text],
 )
 
 

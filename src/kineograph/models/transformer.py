@@ -32,7 +32,7 @@ from kineograph.sampling.settings import Sampling
 BEGUN = frozenset({"text", "image", "prediction"})
 ABILITIES = {"masked": BEGUN | {"keyframes", "interpolation", "inpainting"}, "raster": BEGUN}
 DECODERS = {"masked": masked.decode, "raster": raster.decode}
-DEFAULT_SAMPLING = Sampling(steps=8, guidance=2.0)
+DEFAULT_SAMPLING = Sampling(steps=8, guidance=4.0)
 
 
 class Transformer(PromptedModel[TransformerNetworks]):

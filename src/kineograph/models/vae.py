@@ -23,7 +23,7 @@ from kineograph.canvas import Canvas
 from kineograph.models import prompted
 from kineograph.models.family import Spec
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.gaussians import Gaussian, divergence, guided
+from kineograph.models.gaussians import Gaussian, divergence
 from kineograph.models.precision import autocast
 from kineograph.models.prompted import LatentFamily, LatentNetworks, PromptedModel, Prompts
 from kineograph.models.stochastic import CanvasReader, Cue, Dynamics, Reader, VaeConfig
@@ -67,7 +67,7 @@ class VaeLoss:
     in the data, `edited` are.
     """
 
-    beta: float = 0.05
+    beta: float = 1.0
     free: float = 2.0
     lead: float = 4.0
     looks: float = 0.1
@@ -199,8 +199,9 @@ class _Told:
 class Vae(PromptedModel[VaeNetworks]):
     """The family's model: see `kineograph.models.family.Model`.
 
-    Guidance pushes the means of the priors, that of the style included, away from what they are without the
-    caption; they are drawn at the temperature `TEMPERATURE`.
+    Guidance pushes the means of the priors away from what they are without the caption, but for that of the
+    style: statistics of channels that lie further out belong to no ground. All are drawn at the temperature
+    `TEMPERATURE`.
     """
 
     def __init__(self, networks: VaeNetworks, spec: Spec, dtype: torch.dtype | None = None) -> None:
@@ -256,7 +257,7 @@ class Vae(PromptedModel[VaeNetworks]):
         noise = self.drawn(noises, "style", 0, (networks.config.style,))
         looks = statistics(seen, read)
         styled = _is_told(told.looks)
-        prior = guided([networks.style.prior(summary, canvas) for summary in summaries], sampling.guidance)
+        prior = networks.style.prior(summaries[0], canvas)
         own = networks.style.posterior(told.looks.where(styled[:, None], looks))
         style = own.instead(prior.tempered(TEMPERATURE), styled | read.any(dim=1)).sample(noise)
         return style, Cue(
@@ -289,7 +290,7 @@ ABILITIES = frozenset(
     {"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting", "outpainting"}
     | {"edit", "style"}
 )
-SAMPLING = Sampling(steps=1, guidance=1.5)  # a window takes as many evaluations as it has latent frames
+SAMPLING = Sampling(steps=1, guidance=4.0)  # a window takes as many evaluations as it has latent frames
 
 
 def spec_of(name: str, config: VaeConfig, sampling: Sampling = SAMPLING) -> Spec:

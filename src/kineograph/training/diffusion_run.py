@@ -14,7 +14,6 @@ from kineograph.data.shards import FieldBatches, Shards
 from kineograph.models import diffusion
 from kineograph.models.diffusion import Diffusion
 from kineograph.models.flow import (
-    NEAR_NOISE,
     DiffusionConfig,
     DiffusionNetworks,
     FlowLoss,
@@ -98,7 +97,7 @@ class DiffusionRun(Run[DiffusionRecipe]):
     def _train_flow(self, networks: DiffusionNetworks, encoded: Shards, clips: Shards) -> Iterator[Event]:
         """Over latents, captions, canvases and guides."""
         moved = nn.ModuleDict({"denoiser": networks.denoiser, "text": networks.text})
-        objective = FlowObjective(networks, FlowLoss(push=networks.config.push, location=NEAR_NOISE))
+        objective = FlowObjective(networks, FlowLoss(push=networks.config.push))
         learner = Learner(moved, [objective], [networks.denoiser, networks.text])
         stage, length = self.recipe.flow_stage, networks.config.text_length
         vocabulary, seed = Vocabulary(networks.config.words), self.recipe.seed

@@ -22,8 +22,8 @@ MINUTES = 11  # beside the captions' one
 
 
 def _flow_stage() -> Stage:
-    optim = OptimConfig(rate=2e-3, muon=("blocks", "low", "down", "up"), weight_decay=0.01, warmup=200)
-    return Stage(64, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=8)
+    optim = OptimConfig(rate=2e-3, muon=("blocks", "low", "down", "up"), weight_decay=0.01, warmup=50)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=4)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def unet() -> SmallDiffusionRecipe:
 
 
 def _gan_stage() -> Stage:
-    optim = OptimConfig(rate=5e-4, muon=(), betas=(0.0, 0.99), weight_decay=0.0, warmup=100)
-    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, ema=0.995))
+    optim = OptimConfig(rate=5e-4, muon=(), betas=(0.0, 0.99), weight_decay=0.0, warmup=50)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, ema=0.995, compile=True))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def gan() -> GANRecipe:
 
 
 def _vae_stage() -> Stage:
-    optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder", "block"), weight_decay=0.01, warmup=100)
-    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim), canvas=4, guided=8)
+    optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder", "block"), weight_decay=0.01, warmup=50)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=4, guided=8)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def vae() -> VaeRecipe:
 
 
 def _rnn_stage() -> Stage:
-    optim = OptimConfig(rate=2e-3, muon=("blocks", "cells"), weight_decay=0.01, warmup=200)
-    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim), canvas=4, guided=8, played=4)
+    optim = OptimConfig(rate=2e-3, muon=("blocks", "cells"), weight_decay=0.01, warmup=50)
+    return Stage(16, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=2, guided=4, played=2)
 
 
 @dataclass(frozen=True)
@@ -119,32 +119,32 @@ def recurrent(cell: str, width: int, depth: int) -> RnnRecipe:
 
 def convlstm() -> RnnRecipe:
     """Convolutional LSTM."""
-    return recurrent("convlstm", 80, 2)
+    return recurrent("convlstm", 68, 2)
 
 
 def convgru() -> RnnRecipe:
     """Convolutional GRU."""
-    return recurrent("convgru", 88, 2)
+    return recurrent("convgru", 80, 2)
 
 
 def lstm() -> RnnRecipe:
     """LSTM over whole latent frames."""
-    return recurrent("lstm", 208, 1)
+    return recurrent("lstm", 160, 1)
 
 
 def gru() -> RnnRecipe:
     """GRU over whole latent frames."""
-    return recurrent("gru", 208, 1)
+    return recurrent("gru", 168, 1)
 
 
 def mingru() -> RnnRecipe:
     """minGRU over maps, whose training needs no loop over time."""
-    return recurrent("mingru", 112, 4)
+    return recurrent("mingru", 96, 4)
 
 
 def predrnn() -> RnnRecipe:
     """Spatio-temporal LSTM."""
-    return recurrent("predrnn", 56, 2)
+    return recurrent("predrnn", 48, 2)
 
 
 def _codes_stage() -> Stage:
@@ -153,8 +153,8 @@ def _codes_stage() -> Stage:
 
 
 def _transformer_stage() -> Stage:
-    optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=100)
-    return Stage(32, TrainConfig(minutes=MINUTES - 2, optim=optim, seed=1), canvas=4)
+    optim = OptimConfig(rate=2e-3, muon=("blocks",), weight_decay=0.01, warmup=50)
+    return Stage(16, TrainConfig(minutes=MINUTES - 2, optim=optim, seed=1, compile=True), canvas=2)
 
 
 @dataclass(frozen=True)
