@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from test_training_run import follow, notes_of, weights_of
 
 import kineograph
@@ -19,7 +20,8 @@ from kineograph.training.recipe import Recipe, lasting
 from kineograph.training.runs import run_of
 
 STEPS = 2
-SMALL = [name for name, preset in PRESETS.items() if isinstance(preset(), FamilyRecipe)]
+EVERY = [name for name, preset in PRESETS.items() if isinstance(preset(), FamilyRecipe)]
+SMALL = [name for name in EVERY if not name.endswith("-gpu")]
 every_preset = pytest.mark.parametrize("preset", SMALL)
 SHIPPED = ("gan", "vae", "convlstm", "transformer", "diffusion-small")
 MAIN = [name if name in SHIPPED else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
@@ -70,6 +72,43 @@ def test_a_run_makes_a_model_that_makes_clips(preset, whole, shards):
     (video,) = generate_batch([Request(Shards(shards / "clips").captions[0], steps=1)], model)
     assert video.frames.shape == (17, 128, 128, 3)
     assert facts.read(out / "model").world == "small"
+
+
+@every_preset
+def test_what_is_compiled_is_learnt(preset):
+    recipe = PRESETS[preset]()
+    networks = recipe.kind.networks(replace(recipe.network, words=("a",)))
+    learnt = {id(module) for _, own in networks.shipped().items() for module in own.modules()}
+    assert {id(module) for module in recipe.kind.hot(networks)} & learnt
+    assert {id(module) for module in recipe.kind.hot(networks)} <= learnt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", SHIPPED)
+def test_compiled_it_learns_the_same(preset, whole, shards, tmp_path):
+    recipe = tiny(preset)
+    compiled = {
+        f"{name}_stage": replace(stage, train=replace(stage.train, compile=True))
+        for name, stage in recipe.stages.items()
+    }
+    follow(run_of(replace(recipe, **compiled), tmp_path, shards))
+    models = [
+        kineograph.load(str(folder / "model")).networks.state_dict() for folder in (whole(preset), tmp_path)
+    ]
+    for name, weight in models[0].items():
+        assert torch.allclose(weight.float(), models[1][name].float(), atol=0.02), name
+
+
+@pytest.mark.parametrize("preset", sorted(set(EVERY) - set(SMALL)))
+def test_on_a_gpu_the_networks_are_those_that_ship(preset):
+    large, usual = PRESETS[preset](), PRESETS[preset.removesuffix("-gpu")]()
+    assert (large.preset, large.name, large.network) == (preset, usual.name, usual.network)
+    assert (large.clips, large.latents) == (8192, 65_536)
+    assert sum(stage.train.minutes for stage in large.stages.values()) == pytest.approx(4)
+    for name, one in usual.stages.items():
+        rows = {key: 8 * getattr(one, key) for key in ("batch", "canvas", "guided", "played")}
+        minutes = large.stages[name].train.minutes
+        assert large.stages[name] == lasting(replace(one, **rows), minutes)
 
 
 @pytest.mark.parametrize("preset", MAIN)

@@ -412,6 +412,20 @@ def test_a_world_keeps_as_much_after_many_frames_as_after_few(model):
     assert len(sizes) == 1
 
 
+def test_a_first_frame_is_learnt_often_each_time_with_its_own_caption_and_canvas():
+    networks = shaken(rnn_networks())
+    objective, batch, seen = RnnObjective(networks), rnn_batch(networks), []
+    networks.begin.register_forward_pre_hook(lambda _, told: seen.append(told))
+    objective.loss(batch, torch.Generator().manual_seed(1))
+    chain = objective._chain(batch, torch.Generator().manual_seed(1))
+    ((z, time, *told),) = seen
+    draws = objective.config.draws
+    assert len(z) == draws * len(chain.caption)
+    for each, own in zip(told, (chain.caption, chain.first_canvas), strict=True):
+        assert torch.equal(each.unflatten(0, (-1, draws)), own[:, None].expand(-1, draws, *own.shape[1:]))
+    assert bool((time.unflatten(0, (-1, draws)).std(dim=1) > 0).all())
+
+
 @every_cell
 def test_the_presets_keep_to_the_size_that_ships(cell):
     networks = RnnNetworks(replace(PRESETS[cell]().network, words=("a",) * 200))

@@ -11,7 +11,7 @@ from tiny_transformer import networks_of
 
 from kineograph.errors import ModelError
 from kineograph.models import prompted, transformer
-from kineograph.models.codes import Codes, CodesConfig, Fsq
+from kineograph.models.codes import Codes, CodesConfig, Fsq, levels_of
 from kineograph.models.masked import gumbel, unmasked
 from kineograph.models.predictor import Led, TransformerConfig, TransformerNetworks, picked
 from kineograph.sampling.noise import Noise
@@ -48,6 +48,30 @@ def test_numbers_are_rounded_to_the_nearest_and_the_gradient_passes_straight_thr
     assert bool(((quantized - numbers).abs() <= halves + 1e-6).all())
     (quantized * pull).sum().backward()
     assert torch.equal(numbers.grad, pull)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(2, 8), min_size=1, max_size=4).map(tuple))
+def test_each_level_of_each_number_has_a_row_of_its_own(levels):
+    rows, start = levels_of(levels), 0
+    places = Fsq(levels).places(torch.arange(len(rows)))
+    for number, count in enumerate(levels):
+        assert rows[:, number].unique().tolist() == list(range(start, start + count))
+        assert torch.equal(rows[:, number] - start, places[:, number])
+        start += count
+
+
+@torch.no_grad()
+def test_what_is_learnt_of_a_number_is_learnt_of_all_codes_that_have_it(leds):
+    predictor = leds["masked"].predictor
+    before = predictor.row_of_codes()
+    assert torch.equal(before[-1:], predictor.nothing)
+    kept = predictor.numbers.clone()
+    predictor.numbers[2] += 1.0
+    moved = (predictor.row_of_codes() != before).any(dim=1)
+    predictor.numbers.copy_(kept)
+    assert torch.equal(moved[:-1], (predictor.levels == 2).any(dim=1))
+    assert not bool(moved[-1])
 
 
 def test_a_number_with_no_choice_makes_no_code():
@@ -178,9 +202,9 @@ def test_codes_of_a_cell_follow_one_another_as_they_are_learnt(leds):
     led, codes = leds["raster"], random_codes(leds["raster"])
     alone = Led(led.predictor, led.text[:2], led.text[2:], dtype=torch.float32)
     found, _ = alone.reach(codes, alone.begin())
-    said = led.predictor.said(codes)
+    said = led.predictor.said(codes, led.rows)
     earlier = said.cumsum(dim=2) - said
-    whole = led.predictor.logits(led.predictor.features(found[:, :, None] + earlier))
+    whole = led.predictor.logits(led.predictor.features(found[:, :, None] + earlier), led.rows)
     for group in range(3):
         assert torch.allclose(alone.next_logits(found, codes[..., :group]), whole[:, :, group], atol=1e-4)
 

@@ -3,19 +3,21 @@
 from dataclasses import replace
 
 import pytest
+import tiny_models
 import tiny_vae
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import shaken
 
+from kineograph.evaluation.making import fill, text_canvases
 from kineograph.models.folding import fold_canvas
 from kineograph.models.gaussians import Gaussian, divergence, guided
 from kineograph.models.guides import style_of
 from kineograph.models.stochastic import Cue, VaeConfig
 from kineograph.models.style import statistics
 from kineograph.models.tokenizer import to_signal
-from kineograph.models.vae import VaeLoss, VaeNetworks, VaeObjective
+from kineograph.models.vae import FAMILY, VaeLoss, VaeNetworks, VaeObjective
 from kineograph.sampling.noise import Noise
 
 GROUPS, CHANNELS, SIDE = 4, 16, 2
@@ -142,6 +144,18 @@ def test_without_guidance_what_no_caption_says_does_not_count(networks):
     assert torch.allclose(at_one, contents(unrolled(networks, plain)), atol=1e-5)
     pushed = contents(unrolled(networks, replace(plain, moods=moods, scale=3.0)))
     assert not torch.allclose(pushed, at_one, atol=1e-3)
+
+
+def test_guidance_leaves_the_style_of_a_clip_to_its_caption(networks, monkeypatch):
+    styles, on = [], networks.style.on
+    monkeypatch.setattr(
+        networks.style, "on", lambda content, style: styles.append(style) or on(content, style)
+    )
+    model = FAMILY.modelled("vae", networks)
+    models = [model.at(model.spec.setting(guidance=scale)) for scale in (1.0, 5.0)]
+    plain, pushed = (fill(text_canvases(tiny_models.CAPTIONS[:2], each.spec), each).frames for each in models)
+    assert all(torch.equal(style, styles[0]) for style in styles)
+    assert (plain != pushed).any()
 
 
 def test_cold_clips_are_all_the_same(networks):

@@ -59,7 +59,8 @@ def train(
     ----------
     preset
         playground, playground-gpu, footage for your own clips, or a small model of another family: gan, vae,
-        convlstm, convgru, lstm, gru, mingru, predrnn, transformer, raster, unet, diffusion-small.
+        convlstm, convgru, lstm, gru, mingru, predrnn, transformer, raster, unet, diffusion-small. For a large
+        GPU: gan-gpu, vae-gpu, convlstm-gpu, transformer-gpu, diffusion-small-gpu.
     data
         "world" for rendered clips, or a folder of your own. A clip's caption is what NAME.txt beside it says,
         else the words of its name. Its licence, and the consent of those shown, are what sources.json there

@@ -76,7 +76,7 @@ class Fsq(nn.Module):
 
 
 def levels_of(levels: tuple[int, ...]) -> Tensor:
-    """The levels (K, d) of every code, numbered on from one number's to the next's."""
+    """Of each code the rows of its d levels in one table of all levels of all numbers: (K, d)."""
     fsq = Fsq(levels)
     starts = torch.tensor([sum(levels[:i]) for i in range(len(levels))])
     return fsq.places(torch.arange(math.prod(levels))) + starts

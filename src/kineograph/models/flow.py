@@ -24,7 +24,7 @@ from kineograph.text.encoder import TextConfig, TextEncoder
 from kineograph.text.vocabulary import IDIOMS, SEPARATORS, Vocabulary
 
 PUSH = 2 / 3  # folds a guidance of 3 in
-NEAR_NOISE = -1.0  # where times are drawn around: what a clip shows is decided near the noise
+NEAR_NOISE = -1.0  # the logit that times are drawn around: what a clip shows is decided near the noise
 NEAREST = 0.05  # v = (x - z) / (1 - t) is not divided by less than this (arXiv 2511.13720)
 
 

@@ -43,7 +43,7 @@ class MaskedObjective:
         _, past = predictor(codes, begin, told)
         found = predictor.beside(codes.masked_fill(hidden, predictor.unknown), past, told)
         features = predictor.features(found[:, :, None])[hidden]
-        logits, wanted = predictor.logits(features), codes[hidden]
+        logits, wanted = predictor.logits(features, begin.rows), codes[hidden]
         loss = F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted))
         return loss, {"right": (logits.argmax(dim=-1) == wanted).float().mean().detach()}
 

@@ -59,14 +59,18 @@ class TransformerConfig(LatentConfig):
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """Keys and values (2, B, L + cells, H, E) of every block: the caption's, then the first cells'."""
+    """Keys and values (2, B, L + cells, H, E) of every block: the caption's, then the first cells'; and the
+    rows (K + 1, R) that codes are embedded by."""
 
     blocks: list[Tensor]
+    rows: Tensor
     cells: int = 0
 
     def cut(self, cells: int) -> Past:
         """Only the first of the cells."""
-        return Past([kept[:, :, : kept.shape[2] - self.cells + cells] for kept in self.blocks], cells)
+        return Past(
+            [kept[:, :, : kept.shape[2] - self.cells + cells] for kept in self.blocks], self.rows, cells
+        )
 
 
 class Block(nn.Module):
@@ -129,8 +133,8 @@ class Predictor(nn.Module):
 
     The embedding of a code is the product of a row of R numbers, of all codes of a cell alike, and a matrix
     for its place among those; logits come by the same rows (tied, arXiv 1608.05859). A row is the sum of one
-    for each number of the code and of one of its own, so that what is learnt of a code is learnt of those
-    that are near it on the grid, too (after the factors of MAGVIT-v2, arXiv 2310.05737).
+    for each of the code's d numbers, over the root of d, and of one of its own, so that what is learnt of a
+    code is learnt of all that have a number in common with it (after MAGVIT-v2's factors, arXiv 2310.05737).
     """
 
     cos: Tensor
@@ -169,7 +173,7 @@ class Predictor(nn.Module):
 
     def begin(self, text: Tensor) -> Past:
         """The past before the first cell: what is read of a caption (B, L, text width)."""
-        return Past([block.read(text) for block in self._blocks()])
+        return Past([block.read(text) for block in self._blocks()], self.row_of_codes())
 
     def forward(self, codes: Tensor, past: Past, told: Tensor | None = None) -> tuple[Tensor, Past]:
         """What is found out (B, S' - P, D) of the cells after the first P, which `past` knows, and the past
@@ -178,19 +182,19 @@ class Predictor(nn.Module):
         """
         new = slice(past.cells, codes.shape[1])
         seen = self.ranks[: new.stop] <= self.ranks[new, None]
-        x, blocks = self._run(self._entered(codes, new, told), past, new, seen)
-        return x, Past(blocks, new.stop)
+        x, blocks = self._run(self._entered(codes, new, past.rows, told), past, new, seen)
+        return x, Past(blocks, past.rows, new.stop)
 
     def beside(self, codes: Tensor, past: Past, told: Tensor | None = None) -> Tensor:
         """What is found out (B, S, D) of all latent frames at once, each as if it were the next: it sees its
         own of the codes (B, S, G), and those in `past` of the frames before it (arXiv 2503.09573)."""
         every, ranks = slice(0, codes.shape[1]), self.ranks
         seen = torch.cat([ranks < ranks[:, None], ranks == ranks[:, None]], dim=1)
-        return self._run(self._entered(codes, every, told), past, every, seen)[0]
+        return self._run(self._entered(codes, every, past.rows, told), past, every, seen)[0]
 
-    def said(self, codes: Tensor) -> Tensor:
-        """What each of the codes (B, S, G) of a cell says by itself: (B, S, G, D)."""
-        return torch.einsum("bsgr,grd->bsgd", F.embedding(codes, self._rows()), self.entering)
+    def said(self, codes: Tensor, rows: Tensor) -> Tensor:
+        """What each of the codes (B, S, G) of a cell says by itself, by their rows: (B, S, G, D)."""
+        return torch.einsum("bsgr,grd->bsgd", F.embedding(codes, rows), self.entering)
 
     def features(self, y: Tensor, groups: slice = slice(None)) -> Tensor:
         """Features (B, S, G, R) of the codes of `groups`, of what is known for each, or, where y is
@@ -198,24 +202,24 @@ class Predictor(nn.Module):
         y = y + self.mlp(self.norm(y))
         return torch.einsum("bsgd,gdr->bsgr", self.norm_out(y), self.leaving[groups])
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Logits (..., K) of features (..., R)."""
-        return F.linear(features, self._rows()[: self.unknown]).float()
+    def logits(self, features: Tensor, rows: Tensor) -> Tensor:
+        """Logits (..., K) of features (..., R), by the rows of the codes."""
+        return F.linear(features, rows[: self.unknown]).float()
 
-    def _rows(self) -> Tensor:
-        """A row of each code, and of that which isn't known: (K + 1, R)."""
+    def row_of_codes(self) -> Tensor:
+        """The row of each code and, last, of one that isn't known: (K + 1, R)."""
         sums = F.embedding(self.levels, self.numbers).sum(dim=1) * self.levels.shape[1] ** -0.5
         return torch.cat([sums + self.own, self.nothing])
 
     def _blocks(self) -> list[Block]:
         return cast(list[Block], list(self.blocks))
 
-    def _entered(self, codes: Tensor, new: slice, told: Tensor | None) -> Tensor:
+    def _entered(self, codes: Tensor, new: slice, rows: Tensor, told: Tensor | None) -> Tensor:
         """The tokens (B, S', D) of the new cells; in raster order each holds the codes of the cell before."""
         if self.config.order == "raster":
             codes = torch.cat([torch.full_like(codes[:, :1], self.unknown), codes[:, :-1]], dim=1)
-        rows = F.embedding(codes[:, new], self._rows()).flatten(2)
-        x = rows @ self.entering.flatten(0, 1) + self.place[new]
+        embedded = F.embedding(codes[:, new], rows).flatten(2)
+        x = embedded @ self.entering.flatten(0, 1) + self.place[new]
         if told is None:
             return x
         alone = len(x) - len(told)
@@ -282,6 +286,7 @@ class Led:
         self.text = captions if scale == 1.0 else torch.cat([captions, nothing])
         with self.autocast():
             self.told = None if canvas is None else self._twice(predictor.canvas(canvas))
+            self.rows = predictor.row_of_codes()
 
     def begin(self) -> Past:
         """The past before the first cell."""
@@ -303,12 +308,12 @@ class Led:
         group = codes.shape[2]
         padded = F.pad(codes, (0, self.predictor.config.codes.groups - group))
         with self.autocast():
-            said = self._twice(self.predictor.said(padded)[:, :, :group].sum(dim=2))
+            said = self._twice(self.predictor.said(padded, self.rows)[:, :, :group].sum(dim=2))
         return self._pushed((y + said)[:, :, None], slice(group, group + 1))[:, :, 0]
 
     def _pushed(self, y: Tensor, groups: slice) -> Tensor:
         with self.autocast():
-            logits = self.predictor.logits(self.predictor.features(y, groups))
+            logits = self.predictor.logits(self.predictor.features(y, groups), self.rows)
         if self.scale == 1.0:
             return logits
         with_prompt, without = logits.chunk(2)

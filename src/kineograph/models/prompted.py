@@ -136,7 +136,8 @@ class PromptedModel(LatentModel[Prompts], Generic[NetworksT]):
     def evaluations(self, sampling: Sampling) -> int: ...
 
 
-def _captions(networks: LatentNetworks[Any]) -> list[nn.Module]:
+def _what_reads(networks: LatentNetworks[Any]) -> list[nn.Module]:
+    """The caption encoder: of the parts that all families have, the one that many small kernels slow."""
     return [networks.text]
 
 
@@ -153,7 +154,7 @@ class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
     model: Callable[[NetworksT, Spec, torch.dtype | None], ModelT]
     spec_of: Callable[[str, ConfigT, Sampling], Spec]
     sampling: Sampling
-    hot: Callable[[NetworksT], list[nn.Module]] = _captions
+    hot: Callable[[NetworksT], list[nn.Module]] = _what_reads
 
     def described(self, name: str, config: ConfigT) -> Spec:
         """The description of a model of that name, sampled as the family is."""

@@ -30,10 +30,12 @@ class RasterObjective:
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L)."""
         predictor, codes = self.networks.predictor, self.networks.coded(batch["latents"])
-        found, _ = predictor(codes, predictor.begin(self.networks.heard(batch["caption"], draw)))
-        said = predictor.said(codes)
+        begin = predictor.begin(self.networks.heard(batch["caption"], draw))
+        found, _ = predictor(codes, begin)
+        said = predictor.said(codes, begin.rows)
         earlier = said.cumsum(dim=2) - said
-        logits = predictor.logits(predictor.features(found[:, :, None] + earlier)).flatten(0, 2)
+        features = predictor.features(found[:, :, None] + earlier)
+        logits = predictor.logits(features, begin.rows).flatten(0, 2)
         wanted = codes.flatten()
         loss = F.cross_entropy(logits, wanted)
         return loss, {"right": (logits.argmax(dim=-1) == wanted).float().mean().detach()}

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -89,14 +90,14 @@ def read_canvas(frames: Tensor, known: Tensor, backwards: Tensor) -> tuple[Tenso
 class RnnLoss:
     """Shares of the rows: `backwards` are learnt from their end, `drop` have no caption, `silent` aren't told
     of their actions. `decouple` weighs the overlap of PredRNN's memories. The flow is shown each first latent
-    frame at `levels` of noise, as one frame costs little; its times are logit-normal around `location`, see
-    `flow.FlowLoss`."""
+    frame with so many `draws` of noise, as one frame costs little; its times are logit-normal around
+    `location`, see `flow.FlowLoss`."""
 
     backwards: float = 0.25
     drop: float = 0.1
     silent: float = 0.1
     decouple: float = 0.1
-    levels: int = 8
+    draws: int = 8
     location: float = NEAR_NOISE
 
 
@@ -151,11 +152,11 @@ class RnnObjective:
         return fold_actions(told.masked_fill((silent | backwards)[:, None, None], torch.nan))
 
     def _begun(self, chain: Chain, draw: torch.Generator) -> Tensor:
-        """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720)."""
-        again = self.config.levels
-        clean, caption = (x.repeat_interleave(again, dim=0) for x in (chain.values[:, :1], chain.caption))
-        canvas = chain.first_canvas
-        canvas = None if canvas is None else canvas.repeat_interleave(again, dim=0)
+        """Velocity matching with a network that predicts the clean latents (arXiv 2511.13720). Each clip
+        comes so often in a row, so that those with a canvas stay the last."""
+        again = partial(torch.repeat_interleave, repeats=self.config.draws, dim=0)
+        clean, caption, canvas = again(chain.values[:, :1]), again(chain.caption), chain.first_canvas
+        canvas = None if canvas is None else again(canvas)
         time = torch.sigmoid(torch.randn(len(clean), 1, generator=draw) + self.config.location).to(clean)
         noise, level = torch.randn(clean.shape, generator=draw).to(clean), time[:, :, None, None, None]
         z = level * clean + (1 - level) * noise

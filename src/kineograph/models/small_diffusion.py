@@ -108,7 +108,7 @@ FAMILY = LatentFamily(
     Diffusion,
     spec_of,
     SAMPLING,
-    lambda networks: [networks.denoiser, networks.text],
+    hot=lambda networks: [networks.denoiser, networks.text],
 )
 
 

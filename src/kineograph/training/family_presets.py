@@ -1,8 +1,11 @@
-"""Presets of the small families: what each learns, and how, in about twelve minutes on two CPU cores."""
+"""Presets of the small families: what each learns, and how, in about twelve minutes on two CPU cores; and of
+the main one of each family in four on a large GPU."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from kineograph import models
@@ -15,10 +18,11 @@ from kineograph.models.stochastic import VaeConfig
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
-from kineograph.training.recipe import Stage
+from kineograph.training.recipe import Stage, with_minutes
 
 HOME = "playground"  # the model that has the tokenizer
 MINUTES = 11  # beside the captions' one
+GPU_MINUTES, GPU_BATCH = 4, 8  # the length on a large GPU, and how many times larger batches are
 
 
 def _flow_stage() -> Stage:
@@ -181,3 +185,26 @@ def raster() -> TransformerRecipe:
     network = replace(masked.network, order="raster")
     ordered = replace(masked.transformer_stage, canvas=0)
     return replace(masked, name="raster", preset="raster", network=network, transformer_stage=ordered)
+
+
+# On a large GPU
+
+
+def on_gpu(preset: Callable[[], FamilyRecipe]) -> FamilyRecipe:
+    """The same networks on one large GPU: larger batches, more clips, four minutes."""
+    recipe = with_minutes(preset(), GPU_MINUTES)
+    stages: dict[str, Any] = {f"{name}_stage": _larger(stage) for name, stage in recipe.stages.items()}
+    larger = replace(recipe, preset=f"{recipe.preset}-gpu", clips=8192, latents=65_536, **stages)
+    assert isinstance(larger, FamilyRecipe)
+    return larger
+
+
+def _larger(stage: Stage) -> Stage:
+    rows = {name: GPU_BATCH * getattr(stage, name) for name in ("batch", "canvas", "guided", "played")}
+    return replace(stage, **rows)
+
+
+ON_GPU = {
+    f"{preset().preset}-gpu": partial(on_gpu, preset)
+    for preset in (diffusion_small, gan, vae, convlstm, transformer)
+}

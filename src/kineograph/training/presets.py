@@ -153,4 +153,5 @@ PRESETS: dict[str, Callable[[], Recipe]] = {
     "predrnn": family_presets.predrnn,
     "transformer": family_presets.transformer,
     "raster": family_presets.raster,
+    **family_presets.ON_GPU,
 }
