@@ -3,7 +3,6 @@ known of them."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -66,7 +65,7 @@ class FlowBatches:
     """Batches of latents and captions by step. The last `guided` rows bring the truth about their clips, as
     guides, where the data knows it, and, if they are of a `world`, captions that leave open what those tell;
     the last `canvas` of these their frames, for a canvas; before those come `played` ones, of clips in which
-    somebody acts, if there are any; the last of those with a canvas, one in `PLAYED_CANVAS` rounded up, are
+    somebody acts, if there are any; the last of those with a canvas, one in `PLAYED_CANVAS` rounded down, are
     such clips, too. All other rows are drawn in balance by `balance`, see `data.balance`, unless it is "".
 
     Clip i of `clips` is clip i of `latents`: only the first ones were kept as frames.
@@ -158,8 +157,7 @@ class FlowBatches:
         count = self.played if self.played and self._acted else 0
         played = indices(len(self._acted), count, step, self.seed + 2) if count else []
         plain = self._drawn(False, self.size - self.canvas - count, step)
-        played_canvas = math.ceil(self.canvas / PLAYED_CANVAS) if self.played else 0
-        framed = self._framed(played_canvas, step) if self.canvas else []
+        framed = self._framed(self.canvas // PLAYED_CANVAS if self.played else 0, step) if self.canvas else []
         rows = plain + [self._acted[number] for number in played] + framed
         batch = {name: self._all[name][rows] for name in ("latents", "caption")}
         if framed:

@@ -286,12 +286,16 @@ class Led:
         self.text = captions if scale == 1.0 else torch.cat([captions, nothing])
         with self.autocast():
             self.told = None if canvas is None else self._twice(predictor.canvas(canvas))
-            self.rows = predictor.row_of_codes()
+            self.past = predictor.begin(self.text)
 
     def begin(self) -> Past:
         """The past before the first cell."""
-        with self.autocast():
-            return self.predictor.begin(self.text)
+        return self.past
+
+    @property
+    def rows(self) -> Tensor:
+        """The row (K + 1, R) of each code."""
+        return self.past.rows
 
     def reach(self, codes: Tensor, past: Past) -> tuple[Tensor, Past]:
         """`Predictor.forward`, with and without the prompt."""
