@@ -13,6 +13,7 @@ import numpy as np
 from kineograph.canvas import Canvas, inpainting_canvas, text_canvas
 from kineograph.models.family import Model, Spec, Step
 from kineograph.sampling.noise import Noise
+from kineograph.sampling.settings import Sampling
 from kineograph.video import Chunk, Frames, Video
 from kineograph.worlds.renderer import Rendered, render
 from kineograph.worlds.scene import Scene
@@ -26,9 +27,10 @@ class Made:
     evaluations: int
 
 
-def fill(canvases: Sequence[Canvas], model: Model, seed: int = 0) -> Made:
-    """Fill canvases of one shape at the model's own setting, the i-th with the random seed `seed` + i."""
-    return _run(canvases, model, seed, composite=True)
+def fill(canvases: Sequence[Canvas], model: Model, seed: int = 0, guidance: float | None = None) -> Made:
+    """Fill canvases of one shape at the model's own setting, but for `guidance` if it is given, the i-th with
+    the random seed `seed` + i."""
+    return _run(canvases, model, model.spec.setting(guidance=guidance), seed, composite=True)
 
 
 def text_canvases(captions: Sequence[str], spec: Spec) -> list[Canvas]:
@@ -51,15 +53,15 @@ def rebuild(clips: Frames, model: Model) -> Frames | None:
         return None
     nothing = np.zeros(clips.shape[1:4], bool)
     whole = [inpainting_canvas("", Video(clip, model.spec.fps), nothing) for clip in clips]
-    return _run(whole, model, 0, composite=False).frames
+    return _run(whole, model, model.spec.sampling, 0, composite=False).frames
 
 
-def _run(canvases: Sequence[Canvas], model: Model, seed: int, composite: bool) -> Made:
+def _run(canvases: Sequence[Canvas], model: Model, sampling: Sampling, seed: int, composite: bool) -> Made:
     conditions = model.condition(canvases)
     noises = [Noise(seed + index) for index in range(len(canvases))]
     chunks: list[list[Chunk]] = []
     evaluations = 0
-    for item in model.sample(conditions, noises, model.spec.sampling):
+    for item in model.sample(conditions, noises, sampling):
         if isinstance(item, Step):
             evaluations = item.done
         else:
