@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import kineograph
 from benchmarks.command import run
+from benchmarks.mnist import images_in
 from kineograph import catalog
 from kineograph.canvas import Canvas, continue_canvas
 from kineograph.compare.contest import MAIN, entrant
@@ -34,13 +35,18 @@ from kineograph.evaluation.metrics import ssim
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
+from kineograph.models.precision import autocast
+from kineograph.models.tokenizer import Tokenizer, to_frames, to_signal
+from kineograph.provenance import mark
+from kineograph.provenance.claim import GENERATED, Claim
+from kineograph.training import log
 from kineograph.training.events import Event, Stepped
 from kineograph.training.family_recipe import FamilyRecipe, tokenizer_of
 from kineograph.training.presets import playground
 from kineograph.training.recipe import Recipe, lasting, with_minutes
 from kineograph.training.runs import run_of
 from kineograph.video import Frames, Video
-from kineograph.worlds.digits import FILE, Pixels, moving_digits, read_digits
+from kineograph.worlds.digits import FILE, Pixels, moving_digits
 
 SIZE, GRID, WINDOW = 64, (5, 4, 4), 17
 FRAMES, GIVEN = 20, 10  # of a clip, and of these the first
@@ -49,7 +55,8 @@ TRAINED = 8000  # images to train on; the others are for the clips that are pred
 KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents, for MINUTES of training or more
 MINUTES, TOKENIZER, PART = 30.0, 10.0, 64
 SEED, UNSEEN = 1, 90_001
-SCORES, NAME, MODELS = "scores.json", "tokenizer", "models"
+SHOWN, PICTURE = 2, "digits.png"
+SCORES, TERMS, NAME, MODELS = "scores.json", "terms.json", "tokenizer", "models"
 PUBLISHED = (  # OpenSTL, docs/en/model_zoos/video_benchmarks.md, 200 epochs
     ("ConvLSTM-S", "15.0 M", 29.80, 90.64, 0.9288),
     ("PredRNN", "23.8 M", 23.97, 72.82, 0.9462),
@@ -99,16 +106,12 @@ def _coloured(clips: Pixels) -> Frames:
 # Training
 
 
-def _told(events: Iterator[Event], name: str) -> int:
-    """Follow a run and say now and then how far it is; how many steps its last stage had."""
-    steps = 0
+def _told(events: Iterator[Event], name: str) -> None:
+    """Follow a run and say now and then how far it is."""
     for event in events:
-        if isinstance(event, Stepped):
-            steps = event.step.step + 1
-            if event.step.step % 100 == 0:
-                left = f"{event.step.remaining / 60:.1f} min left"
-                print(f"{name}: {event.stage} {steps}, {left}", file=sys.stderr, flush=True)
-    return steps
+        if isinstance(event, Stepped) and event.step.step % 100 == 0:
+            left = f"{event.step.remaining / 60:.1f} min left"
+            print(f"{name}: {event.stage} {event.step.step}, {left}", file=sys.stderr, flush=True)
 
 
 def tokenizer_recipe(minutes: float, out: Path) -> Recipe:
@@ -172,7 +175,7 @@ def canvases_of(clips: Pixels) -> list[Canvas]:
 
 
 def predicted(model: Model, clips: Pixels) -> NDArray[np.float64]:
-    """The frames (N, 10, H, W) that a model predicts, as levels of 0 to 255, unguided: all captions are one."""
+    """The frames (N, 10, H, W) that a model predicts, levels of 0 to 255; unguided: all captions are one."""
     found = []
     for start in range(0, len(clips), PART):
         made = fill(canvases_of(clips[start : start + PART]), model, seed=start, guidance=1.0).frames
@@ -193,17 +196,32 @@ def scores_of(made: NDArray[Any], clips: Pixels) -> Scores:
 def entered(preset: str, clips: Pixels, minutes: float, out: Path) -> Entry:
     """Train a preset and measure it; what is done is not done again."""
     recipe, folder = family_recipe(preset, minutes, out), out / preset
-    steps = _told(run_of(recipe, folder, out).events(), preset)
+    _told(run_of(recipe, folder, out).events(), preset)
     model_folder, kept = _beside_others(preset, out), folder / SCORES
     if kept.exists():
         known = json.loads(kept.read_text())
         return Entry(**known | {"scores": Scores(**known["scores"])})
     model = catalog.load(str(model_folder))
     price = cost.cost(model, model_folder)
+    steps = len(log.read(folder / [*recipe.stages][-1]))
     found = Entry(preset, scores_of(predicted(model, clips), clips), price.parameters, steps, price.seconds)
     with replacing(kept) as part:
         part.write_text(json.dumps(asdict(found)))
     return found
+
+
+def keep_terms(out: Path, **terms: float) -> None:
+    """Keep what a contest was begun with.
+
+    Raises:
+        RequestError: the folder holds one of other terms.
+    """
+    path = out / TERMS
+    if path.exists() and json.loads(path.read_text()) != terms:
+        raise RequestError(f"{out} holds a contest on other terms: keep them, or give another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(json.dumps(terms))
 
 
 def held(clips: Pixels) -> Entry:
@@ -212,13 +230,42 @@ def held(clips: Pixels) -> Entry:
     return Entry("holding the last frame", scores_of(still, clips))
 
 
+@torch.inference_mode()
+def rebuilt(tokenizer: Tokenizer, clips: Pixels) -> Entry:
+    """What the tokenizer makes of the truth: no model that works in its latents is likely to come nearer."""
+    found = []
+    for part in torch.split(torch.from_numpy(_coloured(clips[:, -WINDOW:])), PART):
+        with autocast(torch.device("cpu")):
+            again = to_frames(tokenizer.decode(tokenizer.encode(to_signal(part))).float())
+        found.append(again[:, GIVEN - FRAMES :].numpy().mean(axis=-1))
+    return Entry("the truth, through the tokenizer", scores_of(np.concatenate(found), clips))
+
+
 # The page
 
 
-def page(entries: Sequence[Entry], count: int, minutes: float, shared: float) -> str:
-    """The figures as a page in Markdown."""
+def draw(presets: Sequence[str], clips: Pixels, out: Path, path: Path) -> None:
+    """A sheet of what is to come in some clips, and below each what the models predict."""
+    models = [catalog.load(str(out / MODELS / preset)) for preset in presets]
+    made = [np.rint(predicted(model, clips)).astype(np.uint8) for model in models]
+    shown = [frames for each in zip(clips[:, GIVEN:], *made, strict=True) for frames in each]
+    labels = ["the truth", *presets] * len(clips)
+    claim = Claim(f"kineograph {kineograph.__version__}", GENERATED, model=", ".join(presets))
+    videos = [Video(_coloured(frames), world.FPS) for frames in shown]
+    mark.save_sheet(videos, labels, FRAMES - GIVEN, claim, path)
+
+
+def _verdict(models: Sequence[Entry]) -> str:
+    best, *others = sorted(models, key=lambda entry: entry.scores.mse)
+    if not others:
+        return ""
+    less = 1 - best.scores.mse / others[0].scores.mse
+    return f"{best.name} comes nearest, with {less:.0%} less squared error than {others[0].name}. "
+
+
+def page(models: Sequence[Entry], others: Sequence[Entry], count: int, minutes: float, shared: float) -> str:
+    """The figures of models, and of what is no model, as a page in Markdown."""
     machine = cost.machine()
-    ours = sorted(entries, key=lambda entry: entry.scores.mse)
     rows = [
         [
             entry.name,
@@ -229,11 +276,10 @@ def page(entries: Sequence[Entry], count: int, minutes: float, shared: float) ->
             f"{entry.steps:,}" if entry.steps else "",
             f"{entry.seconds:.2f}" if entry.seconds else "",
         ]
-        for entry in ours
+        for entry in sorted((*models, *others), key=lambda entry: entry.scores.mse)
     ]
     head = ("", "MSE", "MAE", "SSIM", "parameters", "steps", "seconds a window")
     theirs = [[name, f"{a:.1f}", f"{b:.1f}", f"{c:.3f}", size] for name, size, a, b, c in PUBLISHED]
-    best, second = ours[:2]
     return f"""# Moving digits
 
     python -m benchmarks.digits --digits FOLDER --minutes {minutes:g} --clips {count} --report docs/digits.md
@@ -242,16 +288,19 @@ printed this page with kineograph {kineograph.__version__} on {machine.processor
 {machine.precision}.
 
 Two digits of MNIST move over {SIZE}x{SIZE} pixels; ten frames are given, ten are predicted
-(arXiv 1502.04681). FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`: {TRAINED:,} of its 10,000 images are
-trained on, the others make the {count} clips that are predicted. All families work in the latents of one
-tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for {minutes:g} minutes.
+(arXiv 1502.04681). Of the ten, our models are told the last nine, which are whole groups of their tokenizer.
+FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`; `--download` gets it. {TRAINED:,} of its
+10,000 images are trained on, the others make the {count} clips that are predicted. All families work in the
+latents of one tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for
+{minutes:g} minutes.
 Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames.
 
 {table(head, rows)}
 
-{best.name} comes nearest, with {best.scores.mse:.1f} beside {second.scores.mse:.1f} of {second.name}. A model
-that draws one of the ways in which a clip may go on is measured like one that draws their mean, which has the
-smaller squared error. All clips have the same caption: nothing is guided.
+{_verdict(models)}A model that draws one of the ways in which a clip may go on is measured like one that
+draws their mean, which has the smaller squared error. All clips have the same caption: nothing is guided.
+
+![What is to come in two clips, and what each model predicts](images/{PICTURE})
 
 Published figures, beside these for scale alone: 200 epochs on other hardware, trained on clips of the 60,000
 training images, and in pixels (OpenSTL, docs/en/model_zoos/video_benchmarks.md).
@@ -263,6 +312,7 @@ training images, and in pixels (OpenSTL, docs/en/model_zoos/video_benchmarks.md)
 def main(
     *,
     digits: Path,
+    download: bool = False,
     minutes: float = MINUTES,
     tokenizer_minutes: float = TOKENIZER,
     clips: int = 512,
@@ -276,6 +326,8 @@ def main(
     ----------
     digits
         The folder with MNIST's t10k-images-idx3-ubyte, as it is or as .gz.
+    download
+        Fetch it into that folder if it isn't there.
     minutes
         Of training for each.
     tokenizer_minutes
@@ -287,20 +339,25 @@ def main(
     out
         The folder for the runs; what is done there is not done again.
     report
-        Write the page into this file too.
+        Write the page into this file too, and a picture into images/ beside it.
     """
     if clips < 1:
         raise RequestError(f"clips must be a whole number from 1, not {clips}.")
-    found = [path for path in (digits / FILE, digits / f"{FILE}.gz") if path.exists()]
-    images = read_digits(found[0] if found else digits / FILE)
+    images = images_in(digits, download=download)
     with ExitStack() as stack:
         part = report and stack.enter_context(replacing(report))
+        keep_terms(out, minutes=minutes, tokenizer_minutes=tokenizer_minutes, clips=clips)
         prepare(images[:TRAINED], minutes, tokenizer_minutes, out)
         unseen = moving_digits(images[TRAINED:], clips, UNSEEN, FRAMES, size=SIZE)
-        entries = [entered(preset, unseen, minutes, out) for preset in presets]
-        text = page([*entries, held(unseen)], clips, minutes, tokenizer_minutes)
+        models = [entered(preset, unseen, minutes, out) for preset in presets]
+        tokenizer = tokenizer_of(family_recipe(presets[0], minutes, out).network)
+        others = [rebuilt(tokenizer, unseen), held(unseen)]
+        text = page(models, others, clips, minutes, tokenizer_minutes)
         if part is not None:
             part.write_text(text, encoding="utf-8")
+            picture = part.parent / "images" / PICTURE
+            picture.parent.mkdir(exist_ok=True)
+            draw(presets, unseen[:SHOWN], out, picture)
     print(text)
 
 

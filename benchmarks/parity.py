@@ -29,6 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import kineograph
 from benchmarks.command import run
+from benchmarks.mnist import images_in
 from benchmarks.timing import Effort, in_turn
 from kineograph.errors import RequestError
 from kineograph.evaluation import cost
@@ -36,7 +37,7 @@ from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.cells import Cell, StLstm, stack_of
 from kineograph.models.exposure import draw_shown, feed_back, reverse_schedule
-from kineograph.worlds.digits import FILE, SIDE, Pixels, moving_digits, read_digits
+from kineograph.worlds.digits import SIDE, Pixels, moving_digits
 
 LAYERS, CHANNELS, KERNEL = 4, 32, 5
 SIZE, PATCH, GIVEN, FRAMES = 64, 4, 10, 20  # pixels, of them in a patch; frames that are given, and all
@@ -223,11 +224,6 @@ def batches(images: Pixels, steps: int) -> list[Batch]:
     return [Batch(each, draw_shown(past, FRAMES - 1, reverse_schedule(0), draw)) for each in clips]
 
 
-def digits_in(folder: Path) -> Pixels:
-    """Those of the first of MNIST's files of images that there is."""
-    return read_digits(min(folder.glob("*-images-idx3-ubyte*"), default=folder / FILE))
-
-
 def blobs(count: int = 100) -> Pixels:
     """Images (count, 28, 28) of five soft dots each, where there are no digits."""
     places = np.random.default_rng(0).uniform(6, SIDE - 6, (count, 5, 2, 1, 1))
@@ -312,7 +308,7 @@ def compared(kind: Kind, clone: Path, data: Sequence[Batch]) -> Compared:
         outputs=outputs,
         losses=float(np.abs(np.subtract(ours.losses, other.losses)).max()),
         rates=rates(ours, other),
-        convolving=convolving(copied, data[0]),
+        convolving=convolving(copied, data),
     )
 
 
@@ -335,10 +331,13 @@ def rates(ours: Training, other: Training) -> Two:
     return Two(*(BLOCK / statistics.median(spent[name]) for name in (OURS, THEIRS)))
 
 
-def convolving(network: nn.Module, batch: Batch) -> float:
-    """The share of the time of forward and backward that convolutions take."""
+def convolving(network: nn.Module, data: Sequence[Batch]) -> float:
+    """The share of the time of a step of training, the second one, that convolutions take. The profiler slows
+    the many small operations down more than these, so it is rather too low."""
+    training = Training("profiled", network, data[:2])
+    training.go(1)
     with profile(activities=[ProfilerActivity.CPU]) as seen:
-        network(*batch.patched())[1].backward()
+        training.go(1)
     spent = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
     return float(sum(time for key, time in spent.items() if "conv" in key) / sum(spent.values()))
 
@@ -378,8 +377,8 @@ The aim is weights within {NUMBERS:.0%}, outputs within {OUTPUTS:g}, losses with
 ## Speed
 
 Steps of training a second: medians of blocks of {BLOCK} steps that take turns, all of our weights learning.
-`convolutions` is their share of a step of ours: both call the same ones of torch, so `at most` is how many
-times as fast as OpenSTL's ours would be if all else took no time.
+`convolutions` is their share of a step of ours, as a profiler has it, which is rather too low. Both call the
+same ones of torch: if all else took no time, ours would be `at most` so many times as fast as OpenSTL's.
 
 {table(("network", "steps/s", "OpenSTL's", "times theirs", "convolutions", "at most"), [*map(_speed, found)])}
 
@@ -417,6 +416,7 @@ def main(
     *,
     openstl: Path,
     digits: Path | None = None,
+    download: bool = False,
     steps: int = STEPS,
     report: Path | None = None,
 ) -> None:
@@ -430,6 +430,8 @@ def main(
         A clone of https://github.com/chengtan9907/OpenSTL.
     digits
         A folder with MNIST's images; clips of blobs that move alike unless given.
+    download
+        Fetch the images into that folder if they aren't there.
     steps
         How many each network is trained.
     report
@@ -439,7 +441,7 @@ def main(
     if steps < least:
         raise RequestError(f"steps must be a whole number from {least}, not {steps}.")
     check(openstl)
-    data = batches(blobs() if digits is None else digits_in(digits), steps)
+    data = batches(blobs() if digits is None else images_in(digits, download=download), steps)
     with ExitStack() as stack:  # where nothing can be written, nothing is measured
         part = report and stack.enter_context(replacing(report))
         found = [compared(kind, openstl, data) for kind in KINDS]

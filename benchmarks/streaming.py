@@ -96,7 +96,8 @@ def page(clips: Sequence[Long], work: Sequence[Work], model: str) -> str:
 printed this page with kineograph {kineograph.__version__} on {machine.processor}, {machine.cores} cores, \
 {machine.precision}, and drew the picture.
 
-A recurrent model keeps a state of fixed size. `{model}` makes clips of growing length, by
+A recurrent model keeps a state of fixed size, and from one window to the next the last nine frames: a long
+clip takes no more memory than a short one. `{model}` makes clips of growing length, by
 `kineo generate "{cost.PROMPT}" --seconds …`,
 a process of its own: its start, the decoder and the file are counted in (aim: {RATE:g} frames a second at
 64x64; these are of the model's own size, which is larger).

@@ -1,4 +1,7 @@
-"""Tiny models of all families, by name."""
+"""Tiny models of all families and of their variants, by name."""
+
+from dataclasses import replace
+from functools import partial
 
 from tiny_gan import GAN
 from tiny_models import (
@@ -11,6 +14,7 @@ from tiny_models import (
     small_diffusion_stages,
 )
 from tiny_rnn import FAMILY as RNN
+from tiny_rnn import rnn_networks
 from tiny_transformer import MASKED, RASTER
 from tiny_vae import FAMILY as VAE
 
@@ -23,3 +27,8 @@ FAMILIES = {
     "transformer in raster order": RASTER,
     "vae": VAE,
 }
+CELLS = ("lstm", "gru", "convgru", "mingru", "predrnn")
+VARIANTS = {f"rnn of {cell}": replace(RNN, networks=partial(rnn_networks, cell)) for cell in CELLS}
+VARIANTS["small diffusion in a transformer"] = replace(
+    FAMILIES["small diffusion"], networks=partial(small_diffusion_networks, "transformer")
+)

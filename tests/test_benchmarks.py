@@ -211,17 +211,13 @@ def test_families_learn_digits(tmp_path, capsys):
     images = np.random.default_rng(0).integers(0, 255, (10_000, 28, 28), np.uint8)
     header = np.array([2051, 10_000, 28, 28], ">u4").tobytes()
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(header + images.tobytes())
+    asked = {"digits": tmp_path, "minutes": 0.05, "tokenizer_minutes": 0.05, "clips": 4}
+    asked |= {"presets": ("gan", "convlstm"), "out": tmp_path / "runs", "report": tmp_path / "digits.md"}
     for _ in range(2):
-        digits.main(
-            digits=tmp_path,
-            minutes=0.05,
-            tokenizer_minutes=0.05,
-            clips=4,
-            presets=("gan", "convlstm"),
-            out=tmp_path / "runs",
-            report=tmp_path / "digits.md",
-        )
+        digits.main(**asked)
     page = (tmp_path / "digits.md").read_text()
+    with pytest.raises(RequestError, match="holds a contest on other terms: keep them"):
+        digits.main(**asked | {"clips": 5})
     assert capsys.readouterr().out == (page + "\n") * 2
     assert all(f"| {name} " in page for name in ("gan", "convlstm", "holding the last frame", "PredRNN v2"))
 

@@ -2,17 +2,20 @@
 
 import json
 import re
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from command import kineo, refusal
+from command import KINEO, kineo, refusal
 from media_clips import moving, write
 from tiny_models import CAPTIONS, CLIPS, WINDOW, save_shaken
 
 from kineograph.compare import contest, page
-from kineograph.compare.columns import COST, FILLING, NONE, QUALITY
+from kineograph.compare.columns import COST, FILLING, LIKENESS, NONE, follows
 from kineograph.compare.contest import CLIPS as SHOWN
 from kineograph.compare.contest import (
     ENTRANTS,
@@ -26,13 +29,16 @@ from kineograph.compare.contest import (
 )
 from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import facts, release, suite
+from kineograph.evaluation.adherence import CELLS
 from kineograph.evaluation.facts import Facts, Stage
 from kineograph.evaluation.filling import TASKS
 from kineograph.evaluation.own import Own
 from kineograph.evaluation.release import sheet_claim
 from kineograph.models import diffusion
 from kineograph.provenance import mark
+from kineograph.training import log
 from kineograph.video import Chunk
+from kineograph.worlds.world import FULL, SMALL
 
 CURVE = ((0.0, 2.0), (10.0, 1.0))
 
@@ -50,12 +56,12 @@ def entries(tmp_path_factory):
     model = diffusion.load(folder / "tiny")
     *_, report = suite.evaluate(model, folder / "tiny", 4)
     clip = np.zeros((2, 16, 16, 3), np.uint8)
-    for number in range(len(PROMPTS)):
+    for number in range(len(PROMPTS["small"])):
         mark.save([Chunk(clip, 0)], sheet_claim(model.spec), folder / f"{number}.mp4", 8.0)
-    clips = tuple(sorted(folder.glob("*.mp4")))
+    shown = tuple(sorted(folder.glob("*.mp4"))), PROMPTS["small"]
     whole = json.loads(report.to_json())
     less = whole | {"filling": [], "horizon": None, "diversity": None}
-    return [Entry("one", whole, clips), Entry("less", less, clips)]
+    return [Entry("one", whole, *shown), Entry("less", less, *shown)]
 
 
 def test_all_learn_the_same_clips_for_the_same_time():
@@ -86,10 +92,10 @@ def test_a_folder_keeps_to_its_terms(tmp_path):
 
 def test_each_column_has_a_figure_or_says_that_there_is_none(entries):
     one, less = entries
-    for column in (*QUALITY, *FILLING, *COST):
+    for column in (*follows(SMALL), *LIKENESS, *FILLING, *COST):
         assert re.match(r"-?\d", column.cell(one)), column.name
     assert [column.cell(less) for column in FILLING] == [NONE] * len(FILLING)
-    assert next(c for c in QUALITY if c.name == "diversity").cell(less) == NONE
+    assert next(c for c in LIKENESS if c.name == "diversity").cell(less) == NONE
 
 
 def test_the_page_needs_nothing_beside_itself(entries, tmp_path):
@@ -105,12 +111,45 @@ def test_the_page_needs_nothing_beside_itself(entries, tmp_path):
     } <= names
     text = (tmp_path / "comparison.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]{0,20})', text)
-    assert len(sources) == len(PROMPTS) * 2 + 3
+    assert len(sources) == len(PROMPTS["small"]) * 2 + 4
     assert all(source.startswith(("data:image/png", "data:video/mp4")) for source in sources)
     assert json.loads((tmp_path / "comparison.json").read_text())["less"]["diversity"] is None
     card = (tmp_path / "README.md").read_text()
     assert "| one " in card
     assert "kineo compare one less --budget 12 --clips 64" in card
+
+
+def test_a_row_shows_what_trivial_rules_reach(entries):
+    card = page.markdown(entries[::-1], Terms(presets=("less", "one")), [])
+    (row,) = re.findall(r"\| no model +\|.*", card)
+    (prediction,) = [one for one in entries[0].report["filling"] if one["task"] == "prediction"]
+    assert f"{prediction['rules']['hold']['psnr']['value']:.1f} dB" in row
+    course = entries[0].report["horizon"]["held"]["psnr"]
+    assert f"{course[0] - course[-1]:.1f} dB" in row
+
+
+def test_each_world_has_its_own_attributes_and_prompts():
+    small, full = ({column.name for column in follows(world)} for world in (SMALL, FULL))
+    assert full - small == {"weather", "style", "camera"}
+    assert {"kind", "count", "ground", "time", "held out", "two things"} <= small
+    assert not set(PROMPTS["small"]) & set(PROMPTS["full"])
+    names = {cell.name for cell in CELLS if cell.world == FULL}
+    report = {"adherence": [{"cell": name, "model": {"all": {"value": 0.5}}} for name in names]}
+    assert [column.read(report) for column in follows(FULL)][-3:] == [50.0] * 3
+
+
+def test_a_page_says_how_to_print_it_again(entries):
+    terms = Terms(("one",), 3, "full", seed=7, data="there", allow_unlicensed=True)
+    card = page.markdown(entries[:1], terms, [])
+    options = "--world full --seed 7 --data CLIPS --allow-unlicensed --report DIR"
+    assert f"kineo compare one --budget 3 --clips 64 {options}" in card
+
+
+def test_a_family_stands_for_its_main_preset():
+    assert contest.entrants(["rnn", "convlstm", "mingru"]) == ("convlstm", "mingru")
+    assert contest.entrants(["diffusion", "unet"]) == ("diffusion-small", "unet")
+    assert contest.entrants([]) == MAIN
+    assert contest.entrants(["nothing"]) == ("nothing",)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +200,7 @@ def test_a_page_of_own_clips_says_so(measured, tmp_path):
     assert "every fifth was kept from training" in card
     assert "--data CLIPS" in card
     assert "somewhere" not in card
-    assert re.search(r"\| one +\| - ", card)
+    assert re.search(r"\| model +\| Fréchet", card)
 
 
 @pytest.mark.parametrize(("count", "halves"), [(3, None), (4, (2, 2)), (7, (3, 3))])
@@ -210,15 +249,17 @@ def test_models_are_compared_by_own_clips(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_comparison_that_was_stopped_goes_on(tmp_path, capsys):
-    terms = Terms(("unet", "diffusion-small"), 0.05, judged=4).in_proportion()
-    news = compare(terms, tmp_path)
-    next(item for item in news if item.preset == "diffusion-small")
-    news.close()
+def test_a_comparison_that_was_killed_goes_on(tmp_path, capsys):
+    asked = ["compare", "unet", "diffusion", "--budget", "0.05", "--clips", "4", "--report", str(tmp_path)]
+    with subprocess.Popen([KINEO, *asked], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        while process.poll() is None and not (tmp_path / "diffusion-small" / "flow" / log.LOG).exists():
+            time.sleep(0.05)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     kept = (tmp_path / "unet" / release.FIGURES).read_bytes()
-    assert kineo("compare", *terms.presets, "--budget", 0.05, "--clips", 4, "--report", tmp_path) == 0
+    assert kineo(*asked) == 0
     assert (tmp_path / "unet" / release.FIGURES).read_bytes() == kept
-    assert len(list((tmp_path / "diffusion-small" / SHOWN).glob("*.mp4"))) == len(PROMPTS)
+    assert len(list((tmp_path / "diffusion-small" / SHOWN).glob("*.mp4"))) == len(PROMPTS["small"])
     assert "diffusion-small" in (tmp_path / "comparison.html").read_text()
 
 

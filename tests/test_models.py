@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES
+from families import FAMILIES, VARIANTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -24,6 +24,7 @@ from kineograph.evaluation.making import rebuild
 from kineograph.generation import fill, generate_batch
 from kineograph.guiding import guides_for
 from kineograph.models import MODELS
+from kineograph.models.cells import CELLS
 from kineograph.models.family import Step
 from kineograph.models.flow import PUSH, Drawn, FlowLoss, FlowObjective
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
@@ -35,7 +36,9 @@ from kineograph.sampling.travel import shares
 from kineograph.training.loop import TrainConfig, Trainer
 from kineograph.video import Chunk, Video
 
+EVERY = FAMILIES | VARIANTS
 every_family = pytest.mark.parametrize("name", FAMILIES)
+every_variant = pytest.mark.parametrize("name", EVERY)
 
 
 def family_of(name):
@@ -47,8 +50,10 @@ def load(name, folder, dtype=None):
     return MODELS[family_of(name)].load(folder, dtype)
 
 
-def test_every_family_is_held_to_the_contract():
+def test_every_family_and_every_variant_is_held_to_the_contract():
     assert set(map(family_of, FAMILIES)) == set(MODELS)
+    networks = [family.networks() for name, family in EVERY.items() if family_of(name) == "rnn"]
+    assert {network.config.cell for network in networks} == set(CELLS)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +61,13 @@ def folders(tmp_path_factory):
     """The folder of a model with random weights, by family. Its tokenizer is as it begins: shaken, it makes
     nearly all pixels black or white, which hides what differs."""
     root = tmp_path_factory.mktemp("models")
-    for name, family in FAMILIES.items():
+    for name, family in EVERY.items():
         networks = family.networks()
         for part, module in networks.named_children():
             if part != "tokenizer":
                 shaken(module)
         family.save(root / name, networks)
-    return {name: root / name for name in FAMILIES}
+    return {name: root / name for name in EVERY}
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +98,11 @@ def blank(frames=WINDOW, width=SIDE, height=SIDE, prompt="a red ball"):
 # Learning
 
 
-@every_family
+@every_variant
 def test_a_gradient_reaches_every_parameter_within_three_steps(name):
-    networks = FAMILIES[name].networks()
+    networks = EVERY[name].networks()
     untouched = {id(parameter): path for path, parameter in networks.named_parameters()}
-    for learner, data, _ in FAMILIES[name].stages(networks):
+    for learner, data, _ in EVERY[name].stages(networks):
         for objective in learner.objectives:
             moved = [parameter for _, parameter in objective.parameters()]
             optimizer = torch.optim.SGD(moved, lr=0.01)
@@ -111,9 +116,9 @@ def test_a_gradient_reaches_every_parameter_within_three_steps(name):
 
 
 @pytest.mark.slow
-@every_family
+@every_variant
 def test_four_clips_are_learnt_by_heart(name, tmp_path):
-    family = FAMILIES[name]
+    family = EVERY[name]
     networks = family.networks()
     for number, (learner, data, steps) in enumerate(family.stages(networks)):
         if number == 1 and family.by_features:
@@ -131,7 +136,7 @@ def test_four_clips_are_learnt_by_heart(name, tmp_path):
 
 def by_heart(name, networks, folder):
     """The clips (4, T, H, W, 3) that are made for the four captions."""
-    FAMILIES[name].save(folder, networks)
+    EVERY[name].save(folder, networks)
     videos = generate_batch([Request(caption, guidance=1.0) for caption in CAPTIONS], load(name, folder))
     return np.stack([video.frames for video in videos])
 
@@ -144,9 +149,9 @@ def apart(made, clips):
 # Files
 
 
-@every_family
+@every_variant
 def test_what_is_saved_is_what_is_loaded(name, folders, models, tmp_path):
-    FAMILIES[name].save(tmp_path / "again", models[name].networks)
+    EVERY[name].save(tmp_path / "again", models[name].networks)
     again = load(name, tmp_path / "again", torch.float32)
     assert again.spec.weights_hash == models[name].spec.weights_hash
     assert np.array_equal(frames_of(again, blank()), frames_of(models[name], blank()))
@@ -162,7 +167,7 @@ def lasting(networks):
     return [(name, value) for name, value in networks.named_parameters() if not name.startswith(left_out)]
 
 
-@every_family
+@every_variant
 def test_the_description_survives(name, models):
     spec = models[name].spec
     assert (spec.name, spec.family) == ("tiny", family_of(name))
@@ -255,7 +260,7 @@ def test_a_damaged_config_is_refused(name, damage, folders, tmp_path):
 # Sampling
 
 
-@every_family
+@every_variant
 def test_seed_and_prompt_decide_over_the_pixels(name, models):
     one = frames_of(models[name], blank(), seed=5)
     assert np.array_equal(one, frames_of(models[name], blank(), seed=5))
@@ -264,7 +269,7 @@ def test_seed_and_prompt_decide_over_the_pixels(name, models):
     assert one.std() > 10
 
 
-@every_family
+@every_variant
 def test_a_clip_does_not_depend_on_the_others_in_its_batch(name, models):
     requests = [Request(text, seed=seed, frames=WINDOW + 4, steps=3) for seed, text in enumerate(CAPTIONS)]
     together = generate_batch(requests, models[name])
@@ -273,7 +278,7 @@ def test_a_clip_does_not_depend_on_the_others_in_its_batch(name, models):
         assert np.abs(alone.frames.astype(int) - video.frames).max() <= 1
 
 
-@every_family
+@every_variant
 def test_nor_on_what_is_known_of_the_others(name, models):
     model, noises = models[name], [Noise(seed) for seed in range(3)]
     prompts = [replace(TASKS[task], prompt="a red ball") for task in ("text", "image", "inpainting")]
@@ -307,7 +312,7 @@ TASKS = {
 }
 
 
-@every_family
+@every_variant
 @pytest.mark.parametrize("task", canvases.TASKS)
 def test_known_pixels_are_kept(name, task, models):
     canvas = TASKS[task]
@@ -329,6 +334,23 @@ def test_known_pixels_steer_the_rest(name, models):
 
 
 @every_family
+@pytest.mark.parametrize("length", [WINDOW, WINDOW + 2, 3 * WINDOW])
+def test_windows_of_which_all_is_known_cost_nothing(name, length, models):
+    if "inpainting" not in models[name].spec.abilities:
+        pytest.skip(f"the {name} family can't do inpainting")
+    clip = Video(np.resize(CLIPS[0], (length, *CLIPS.shape[2:])), FPS)
+    hole = np.zeros(clip.frames.shape[:3], bool)
+    whole = canvases.inpainting_canvas("a red ball", clip, hole)
+    hole[: WINDOW - 1, 8:20, 8:24] = True
+    begun = canvases.inpainting_canvas("a red ball", clip, hole)
+    for canvas, windows in ((whole, 0), (begun, 1)):
+        frames, steps = made(fill(canvas, Request("a red ball", steps=1), models[name]))
+        assert np.array_equal(frames[canvas.known], clip.frames[canvas.known])
+        alone = made(fill(blank(), Request("a red ball", steps=1), models[name]))[1]
+        assert [(step.done, step.total) for step in steps] == [(s.done, s.total) for s in windows * alone]
+
+
+@every_family
 @settings(max_examples=8, deadline=None)
 @given(length=st.integers(1, 3 * WINDOW))
 def test_clips_of_any_length_have_that_length(name, length, models):
@@ -338,7 +360,7 @@ def test_clips_of_any_length_have_that_length(name, length, models):
     assert len({step.total for step in steps}) == 1
 
 
-@every_family
+@every_variant
 def test_a_longer_clip_begins_like_a_shorter_one(name, models):
     long, short = (frames_of(models[name], blank(length)) for length in (3 * WINDOW, WINDOW))
     assert np.array_equal(long[:WINDOW], short)

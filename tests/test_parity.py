@@ -1,4 +1,5 @@
-"""The benchmark beside OpenSTL, as far as that goes without OpenSTL: refusals, its data, and its page."""
+"""The benchmark beside OpenSTL, as far as that goes without OpenSTL: refusals, its data, its page, and what
+it finds of a network that stands in for one of OpenSTL's."""
 
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import torch
 
 from benchmarks import parity
 from benchmarks.parity import KINDS, PLAIN, Compared, Two
-from kineograph.errors import DataError, RequestError
+from kineograph.errors import RequestError
 
 FOUND = Compared(
     KINDS[0],
@@ -57,11 +58,6 @@ def test_too_few_steps_are_refused(tmp_path):
         parity.main(openstl=tmp_path, steps=29)
 
 
-def test_a_folder_without_digits_is_refused(tmp_path):
-    with pytest.raises(DataError, match="give MNIST's"):
-        parity.digits_in(tmp_path)
-
-
 # The data
 
 
@@ -81,6 +77,84 @@ def test_patches_and_masks_are_those_of_the_clips():
     assert mask.shape == (8, 18, 16, 16, 16)
     assert torch.equal(mask[:, :, 3, 5, 7].bool(), first.shown[:, 1:])
     assert first.shown[:, 0].all()
+
+
+# What is found
+
+CELL = """
+from torch import nn
+
+
+def gates(channels_in, channels_out, kernel, normed):
+    conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(conv, *([nn.LayerNorm([channels_out, *normed])] if normed else []))
+
+
+class ConvLSTMCell(nn.Module):
+    def __init__(self, channels_in, channels, kernel, normed):
+        super().__init__()
+        self.conv_x = gates(channels_in, 4 * channels, kernel, normed)
+        self.conv_h = gates(channels, 4 * channels, kernel, normed)
+        self.unused = nn.Linear(3, 1)
+
+    def forward(self, x, shown, kept):
+        take, keep, new, show = (self.conv_x(x) + self.conv_h(shown)).chunk(4, dim=1)
+        kept = keep.sigmoid() * kept + take.sigmoid() * new.tanh()
+        return show.sigmoid() * kept.tanh(), kept
+"""
+MODEL = """
+import torch
+from openstl.modules import ConvLSTMCell
+from torch import nn
+
+
+class ConvLSTM_Model(nn.Module):
+    def __init__(self, layers, channels, configs):
+        super().__init__()
+        side = configs.in_shape[-1] // configs.patch_size
+        inputs = [configs.patch_size**2, *channels[:-1]]
+        rest = configs.filter_size, (side, side) if configs.layer_norm else None
+        self.cell_list = nn.ModuleList(ConvLSTMCell(*both, *rest) for both in zip(inputs, channels))
+        self.conv_last = nn.Conv2d(channels[-1], inputs[0], 1, bias=False)
+
+    def forward(self, frames, mask):
+        x, shown = frames.movedim(-1, 2), mask.movedim(-1, 2)
+        nothing = x.new_zeros(len(x), self.conv_last.in_channels, *x.shape[-2:])
+        states, made = [(nothing, nothing) for _ in self.cell_list], []
+        for step in range(x.shape[1] - 1):
+            maps = torch.where(shown[:, step - 1] > 0, x[:, step], made[-1]) if made else x[:, 0]
+            for number, cell in enumerate(self.cell_list):
+                states[number] = cell(maps, *states[number])
+                maps = states[number][0]
+            made.append(self.conv_last(maps))
+        predicted = torch.stack(made, dim=1).movedim(2, -1)
+        return predicted, (predicted - frames[:, 1:]).square().mean()
+"""
+SMALL = {"LAYERS": 2, "CHANNELS": 4, "SIZE": 32, "PATCH": 8, "GIVEN": 3, "FRAMES": 6, "BATCH": 2}
+
+
+def found_of(kind, cell, folder, monkeypatch):
+    """What is found of a network that stands in for OpenSTL's, of this cell, at a small size."""
+    for name, value in SMALL.items():
+        monkeypatch.setattr(parity, name, value)
+    for path, text in zip(kind.files(folder), (cell, MODEL), strict=True):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    return parity.compared(kind, folder, parity.batches(parity.blobs(), 30))
+
+
+@pytest.mark.parametrize("normed", [False, True])
+def test_a_network_that_computes_the_same_is_found_alike(normed, tmp_path, monkeypatch):
+    found = found_of(replace(PLAIN[0], normed=normed), CELL, tmp_path, monkeypatch)
+    assert found.alike
+    assert found.idle == SMALL["LAYERS"] * (3 + 1)
+    assert min(found.rates) > 0
+    assert 0 < found.convolving < 1
+
+
+def test_another_gate_is_noticed(tmp_path, monkeypatch):
+    other = CELL.replace("keep.sigmoid()", "(keep + 1).sigmoid()")
+    assert not found_of(PLAIN[0], other, tmp_path, monkeypatch).alike
 
 
 # The page

@@ -169,7 +169,7 @@ def test_the_overview_names_the_abilities_of_every_preset():
 def abilities_of(preset: str) -> set[str]:
     recipe = PRESETS[preset]()
     if isinstance(recipe, FamilyRecipe):
-        return set(recipe.kind.described(preset, recipe.network).abilities)
+        return set(recipe.kind.spec_of(preset, recipe.network).abilities)
     return set(diffusion.ABILITIES)
 
 
@@ -206,6 +206,15 @@ def test_every_paper_is_in_the_bibliography_once():
     cited = [text_of(source) for source in (ROOT / "src" / "kineograph" / "models").glob("*.py")]
     cited += [text_of(page) for page in PAGES]
     assert {paper for text in cited for paper in PAPER.findall(text)} <= set(papers)
+
+
+def test_the_year_of_a_paper_is_that_of_its_number():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    found = [pair for text in texts for pair in re.findall(r"(\d{4}),\s+arXiv\s+(\d\d)\d\d\.", text)]
+    listed = text_of(FOLDER / "bibliography.md")
+    found += re.findall(r"^- .*? (\d{4})\. .*arXiv (\d\d)\d\d\.", listed, re.MULTILINE)
+    assert len(found) > 60
+    assert [pair for pair in found if pair[0] != f"20{pair[1]}"] == []
 
 
 def test_the_bibliography_lists_only_what_is_cited_in_the_code():

@@ -330,7 +330,7 @@ def test_an_order_that_there_is_not_is_refused(tmp_path):
 
 
 def test_each_order_claims_what_it_can():
-    masked_spec, raster_spec = (transformer.spec_of("tiny", networks_of(o)().config) for o in ORDERS)
+    masked_spec, raster_spec = (transformer.FAMILY.spec_of("tiny", networks_of(o)().config) for o in ORDERS)
     assert raster_spec.abilities < masked_spec.abilities
     assert transformer.FAMILY.name == masked_spec.family == "transformer"
     assert isinstance(transformer.FAMILY, prompted.LatentFamily)

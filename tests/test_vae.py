@@ -12,7 +12,7 @@ from tiny_models import shaken
 
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.models.folding import fold_canvas
-from kineograph.models.gaussians import Gaussian, divergence, guided
+from kineograph.models.gaussians import Gaussian, divergence, guided_prior
 from kineograph.models.guides import style_of
 from kineograph.models.stochastic import Cue, VaeConfig
 from kineograph.models.style import statistics
@@ -89,12 +89,12 @@ def test_guidance_is_the_power_of_one_prior_over_the_other(seed, scale):
     draw = torch.Generator().manual_seed(seed)
     with_caption, without = gaussian(draw, 1, 5), gaussian(draw, 1, 5)
     without = Gaussian(without.mean, with_caption.deviation)
-    pushed = guided([with_caption, without], scale)
+    pushed = guided_prior([with_caption, without], scale)
     places = torch.randn(2, 1, 5, generator=draw)
     of = [torch.distributions.Normal(*p).log_prob(places) for p in (with_caption, without, pushed)]
     expected = scale * of[0] + (1 - scale) * of[1]
     assert torch.allclose(of[2].diff(dim=0), expected.diff(dim=0), rtol=1e-2, atol=1e-2)
-    assert torch.equal(guided([with_caption], scale).mean, with_caption.mean)
+    assert torch.equal(guided_prior([with_caption], scale).mean, with_caption.mean)
 
 
 def test_numbers_drawn_at_a_temperature_are_so_much_nearer_to_the_mean():

@@ -127,7 +127,7 @@ def diffusion_stages(networks: DiffusionNetworks) -> Iterator[tuple[Learner, Rep
     yield Learner(flow, [FlowObjective(networks)]), Repeated(values), 200
 
 
-def small_diffusion_networks() -> SmallDiffusionNetworks:
+def small_diffusion_networks(network: str = "unet") -> SmallDiffusionNetworks:
     torch.manual_seed(0)
     unet = UNetConfig(widths=(32, 64), depths=(1, 1), mood=32, heads=2, canvas_width=4)
     config = SmallDiffusionConfig(
@@ -137,7 +137,12 @@ def small_diffusion_networks() -> SmallDiffusionNetworks:
         text_length=6,
         text_width=16,
         fps=FPS,
-        network="unet",
+        network=network,
+        width=48,
+        hidden=64,
+        depth=2,
+        heads=2,
+        canvas_width=4,
         unet=unet,
     )
     return SmallDiffusionNetworks(config)
@@ -152,7 +157,7 @@ def small_diffusion_stages(networks: SmallDiffusionNetworks) -> Iterator[tuple[L
 def save_latent_family(folder: Path, networks: LatentNetworks[Any]) -> None:
     families: tuple[Any, ...] = LATENT_FAMILIES
     family = next(f for f in families if isinstance(networks, f.networks))
-    prompted.save(folder, networks, family.described("tiny", networks.config))
+    prompted.save(folder, networks, family.spec_of("tiny", networks.config))
 
 
 LATENT_FAMILIES = (gan.FAMILY, rnn.FAMILY, small_diffusion.FAMILY, transformer.FAMILY, vae.FAMILY)

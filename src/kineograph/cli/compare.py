@@ -26,7 +26,7 @@ WorldName = Literal["small", "full"]
 
 
 def compare(
-    *presets: str,
+    *families: str,
     budget: float = 12,
     data: Path | None = None,
     allow_unlicensed: Annotated[bool, Parameter(negative=())] = False,
@@ -44,14 +44,16 @@ def compare(
 
         kineo compare --budget 12 --report comparison
 
-        kineo compare unet diffusion-small --budget 3 --clips 16
+        kineo compare rnn transformer --budget 3 --clips 16
+
+        kineo compare unet diffusion-small --budget 3
 
         kineo compare --data clips --budget 5
 
     Parameters
     ----------
-    presets
-        What to compare; one of each family unless given.
+    families
+        What to compare, families or presets: rnn stands for convlstm, its main preset. All five unless given.
     budget
         Minutes of training for each; for fewer than 12, fewer clips are made.
     data
@@ -72,14 +74,14 @@ def compare(
     """
     keep_freed()
     from kineograph.compare import page
-    from kineograph.compare.contest import MAIN, Terms
+    from kineograph.compare.contest import Terms, entrants
 
     if not LEAST <= clips <= MOST:
         raise RequestError(f"clips must be a whole number from {LEAST} to {MOST}, not {clips}.")
     if not 0 < budget < math.inf:
         raise RequestError(f"budget must be minutes above 0, not {budget:g}.")
     own = str(data.resolve()) if data else ""
-    terms = Terms(presets or MAIN, budget, world, seed=seed, judged=clips, data=own)
+    terms = Terms(entrants(families), budget, world, seed=seed, judged=clips, data=own)
     terms = replace(terms, allow_unlicensed=allow_unlicensed).in_proportion()
     with explaining_disk(report):
         entries = _follow(terms, report)

@@ -1,4 +1,7 @@
-"""What the models are compared by: columns of a table, read from their reports."""
+"""What the models are compared by: columns of a table, read from their reports.
+
+A column reads None where a model can't do what is measured.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kineograph.compare.contest import Entry
+from kineograph.evaluation.adherence import CELLS, Cell
+from kineograph.worlds.world import World
 
-SEEN, UNSEEN, TWO = "one thing, seen combinations", "one thing, held-out combinations", "two things"
-NONE = "-"  # where a model can't do what is measured
+NONE = "-"
 
 Value = float | None
 
@@ -29,12 +33,12 @@ class Column:
         return NONE if value is None else self.written.format(value)
 
 
-def adherence(attribute: str, cell: str = SEEN) -> Callable[[dict[str, Any]], Value]:
+def adherence(attribute: str, cell: Cell) -> Callable[[dict[str, Any]], Value]:
     """The share of a cell's clips that show an attribute right, in percent."""
 
     def read(report: dict[str, Any]) -> Value:
-        found = [one for one in report["adherence"] if one["cell"].startswith(cell)]
-        return 100 * found[0]["model"][attribute]["value"] if found else None
+        found = [one["model"] for one in report["adherence"] if one["cell"] == cell.name]
+        return 100 * found[0][attribute]["value"] if found and attribute in found[0] else None
 
     return read
 
@@ -73,18 +77,51 @@ def trained(report: dict[str, Any]) -> Value:
     return sum(stage["minutes"] for stage in facts["stages"]) if facts else None
 
 
-QUALITY = (
-    Column("kind", adherence("kind"), "{:.0f}%", "clips of one thing that show its kind right"),
-    Column("color", adherence("color"), "{:.0f}%", "its color"),
-    Column("motion", adherence("motion"), "{:.0f}%", "its motion"),
-    Column("all", adherence("all"), "{:.0f}%", "all that the prompt names"),
-    Column("held out", adherence("all", UNSEEN), "{:.0f}%", "all, of combinations that no training shows"),
-    Column("two things", adherence("all", TWO), "{:.0f}%", "all, of prompts that name two things"),
+def by_rule(report: dict[str, Any]) -> dict[str, Any]:
+    """The same figures of trivial rules in place of the model: all else is left out."""
+    filling = [one | {"model": next(iter(one["rules"].values()))} for one in report["filling"]]
+    course = report["horizon"]
+    return {"filling": filling, "horizon": course and course | {"model": course["held"]}}
+
+
+ATTRIBUTES = {
+    "kind": "clips of one thing that show its kind right",
+    "color": "its color",
+    "size": "its size",
+    "motion": "its motion",
+    "count": "one thing and no more",
+    "ground": "the ground",
+    "time": "the time of day",
+    "weather": "the weather",
+    "style": "the style",
+    "camera": "how the camera moves",
+}
+
+
+def follows(world: World) -> tuple[Column, ...]:
+    """How well prompts about a world are followed."""
+    one, two = Cell(1, False, world), Cell(2, False, world)
+    unseen = next(cell for cell in CELLS if cell.held_out and cell.world == world)
+    named = [name for name in ATTRIBUTES if name in ("count", *world.values)]
+    return (
+        *(Column(name, adherence(name, one), "{:.0f}%", ATTRIBUTES[name]) for name in named),
+        Column("all", adherence("all", one), "{:.0f}%", "all that the prompt names"),
+        Column(
+            "held out", adherence("all", unseen), "{:.0f}%", "all, of combinations that no training shows"
+        ),
+        Column("two things", adherence("all", two), "{:.0f}%", "all, of prompts that name two things"),
+    )
+
+
+LIKENESS = (
     Column(
         "Fréchet",
         part("fidelity", "model"),
         "{:.0f}",
         "distance of made clips to rendered ones, as sets; less is better",
+    ),
+    Column(
+        "floor", part("fidelity", "floor"), "{:.0f}", "the same distance of rendered clips of other scenes"
     ),
     Column(
         "diversity",
@@ -102,7 +139,7 @@ FILLING = (
 )
 COST = (
     Column("parameters", part("cost", "parameters", scale=1e-6), "{:.2f} M", "beside the shared tokenizer"),
-    Column("trained", trained, "{:.0f} min", "on the machine named below"),
+    Column("trained", trained, "{:.1f} min", "of training; clips were made before"),
     Column("evaluations", part("cost", "evaluations"), "{:.0f}", "of the network for a clip"),
     Column("a clip", part("cost", "seconds"), "{:.2f} s", "17 frames of 128x128, the median of five"),
     Column("energy", part("cost", "joules"), "{:.1f} J", "of a clip, estimated from busy cores at 5 W each"),

@@ -40,11 +40,12 @@ from kineograph.training.recipe import WORLD, with_minutes
 from kineograph.training.run import spread, written
 from kineograph.training.runs import run_of
 from kineograph.video import Chunk, Video
+from kineograph.worlds.world import FULL, SMALL
 
 TERMS, CLIPS = "contest.json", "clips"
 LEARNT, HELD_OUT = "clips", "held"  # clips of somebody's own
 HELD = 5  # of somebody's own clips every fifth is kept from training
-PROMPTS = suite.SMALL_PROMPTS[:6]
+PROMPTS = {SMALL.name: suite.SMALL_PROMPTS[:6], FULL.name: suite.FULL_PROMPTS[:6]}
 ENTRANTS = {
     name: recipe.kind.name for name, preset in PRESETS.items() if isinstance(recipe := preset(), FamilyRecipe)
 }
@@ -95,12 +96,14 @@ News = Trained | Measured
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that was trained and measured: its report as JSON has it, and its clips of the prompts."""
+    """A model that was trained and measured: its report as JSON has it, its clips of the prompts, and the
+    world that it learnt, if it was one."""
 
     preset: str
     report: dict[str, Any]
     clips: tuple[Path, ...]
-    prompts: tuple[str, ...] = PROMPTS
+    prompts: tuple[str, ...]
+    world: str = SMALL.name
 
 
 def recipe_of(preset: str, terms: Terms) -> FamilyRecipe:
@@ -127,6 +130,14 @@ def entrant(preset: str) -> FamilyRecipe:
     if not isinstance(recipe, FamilyRecipe):
         raise RequestError(f"{preset} can't be compared on equal terms: choose from {', '.join(ENTRANTS)}.")
     return recipe
+
+
+def entrants(names: Sequence[str]) -> tuple[str, ...]:
+    """The presets of these names, each once; a family's name stands for its main one. Without names, the main
+    one of each family."""
+    main = {ENTRANTS[preset]: preset for preset in MAIN}
+    found = [name if name in ENTRANTS else main.get(name, name) for name in names]
+    return tuple(dict.fromkeys(found)) or MAIN
 
 
 def compare(terms: Terms, out: Path) -> Generator[News, None, list[Entry]]:
@@ -219,8 +230,8 @@ def _entered(preset: str, terms: Terms, out: Path) -> Generator[News, None, Entr
         model = catalog.load(str(folder / "model"))
         found = yield from _measured(preset, model, folder, terms.judged, own)
         alone = replace(found, cost=cost.cost_alone(folder / "model"))
-        _keep_report(alone, model, prompts_of(own), folder, card=own is None)
-    return entry_of(preset, out, prompts_of(own))
+        _keep_report(alone, model, prompts_of(own, terms), folder, card=own is None)
+    return entry_of(preset, out, prompts_of(own, terms), terms.world)
 
 
 def _keep_report(report: Report, model: Model, prompts: Sequence[str], folder: Path, *, card: bool) -> None:
@@ -239,9 +250,10 @@ def _keep_report(report: Report, model: Model, prompts: Sequence[str], folder: P
             part.write_text(report.to_json() + "\n")
 
 
-def prompts_of(own: Own | None) -> tuple[str, ...]:
-    """What clips are shown of: the small world's, or what somebody's own clips are called."""
-    return PROMPTS if own is None else tuple(own.distinct(len(PROMPTS)).captions)
+def prompts_of(own: Own | None, terms: Terms) -> tuple[str, ...]:
+    """What clips are shown of: the world's, or what somebody's own clips are called."""
+    prompts = PROMPTS[terms.world]
+    return prompts if own is None else tuple(own.distinct(len(prompts)).captions)
 
 
 def _trained(preset: str, terms: Terms, out: Path) -> Iterator[Prepared | Stepped | Shown | Note]:
@@ -260,7 +272,7 @@ def _measured(
     raise AssertionError("unreachable: an evaluation ends with its report")
 
 
-def entry_of(preset: str, out: Path, prompts: tuple[str, ...] = PROMPTS) -> Entry:
+def entry_of(preset: str, out: Path, prompts: tuple[str, ...], world: str) -> Entry:
     """An entry that was measured before.
 
     Raises:
@@ -271,4 +283,4 @@ def entry_of(preset: str, out: Path, prompts: tuple[str, ...] = PROMPTS) -> Entr
         report = dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged: remove it to measure {preset} again.") from error
-    return Entry(preset, report, tuple(sorted((out / preset / CLIPS).glob("*.mp4"))), prompts)
+    return Entry(preset, report, tuple(sorted((out / preset / CLIPS).glob("*.mp4"))), prompts, world)

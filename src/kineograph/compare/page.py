@@ -5,25 +5,24 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import kineograph
-from kineograph.compare.columns import COST, FILLING, QUALITY, Column
+from kineograph.compare.columns import COST, FILLING, LIKENESS, Column, by_rule, follows
 from kineograph.compare.contest import Entry, Terms
 from kineograph.compare.plots import DRAWINGS, plot
+from kineograph.evaluation.cost import Machine
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.media.decode import read_video
 from kineograph.provenance import mark
 from kineograph.provenance.claim import GENERATED, Claim
+from kineograph.worlds.world import WORLDS
 
-PARTS: dict[str, Sequence[Column]] = {
-    "Follows the prompt": QUALITY,
-    "Goes on and fills in": FILLING,
-    "Costs": COST,
-}
+RULE = "no model"
 SHEET, COLUMNS = "clips.png", 3  # frames of each clip
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
@@ -47,10 +46,11 @@ def write(entries: Sequence[Entry], terms: Terms, out: Path) -> list[Path]:
     pictures = {f"{name}.png": plot(name, entries) for name in drawn}
     values = {entry.preset: entry.report for entry in entries}
     _write_sheet(entries, out / SHEET)
+    shown = pictures | {SHEET: (out / SHEET).read_bytes()}
     files = {
-        "README.md": markdown(entries, terms, [*pictures, SHEET]).encode(),
+        "README.md": markdown(entries, terms, list(shown)).encode(),
         "comparison.json": (json.dumps(values) + "\n").encode(),
-        "comparison.html": page(entries, terms, pictures).encode(),
+        "comparison.html": page(entries, terms, shown).encode(),
         **pictures,
     }
     for name, content in files.items():
@@ -72,24 +72,31 @@ def _write_sheet(entries: Sequence[Entry], path: Path) -> None:
 def markdown(entries: Sequence[Entry], terms: Terms, pictures: Sequence[str]) -> str:
     """The tables in Markdown, and the pictures that lie beside them."""
     parts = [f"# Families compared\n\n{_terms(entries, terms)}"]
-    for title, columns in PARTS.items():
-        head, *rows = _rows(entries, columns)
-        meanings = "\n".join(f"- **{column.name}**: {column.meaning}." for column in columns)
-        parts.append(f"## {title}\n\n{table(head, rows)}\n\n{meanings}")
+    for title, columns, rows in _tables(entries, terms):
+        meanings = "\n".join(f"- **{name}**: {meaning}." for name, meaning in _meanings(columns, rows))
+        parts.append(f"## {title}\n\n{table(*_cells(columns, rows))}\n\n{meanings}")
     shown = [f"![{Path(name).stem}]({name})" for name in pictures]
-    again = f"kineo compare {' '.join(terms.presets)} --budget {terms.minutes:g} --clips {terms.judged}"
-    again += " --data CLIPS" if terms.data else ""
-    return "\n\n".join([*parts, *shown, f"## Print it again\n\n    {again} --report DIR"]) + "\n"
+    return "\n\n".join([*parts, *shown, f"## Print it again\n\n    {_command(terms)}"]) + "\n"
+
+
+def _command(terms: Terms) -> str:
+    """What these terms were asked for by."""
+    usual = Terms()
+    options = [f"--budget {terms.minutes:g}", f"--clips {terms.judged}"]
+    options += [f"--world {terms.world}"] * (terms.world != usual.world)
+    options += [f"--seed {terms.seed}"] * (terms.seed != usual.seed)
+    options += ["--data CLIPS"] * bool(terms.data) + ["--allow-unlicensed"] * terms.allow_unlicensed
+    return " ".join(["kineo compare", *terms.presets, *options, "--report DIR"])
 
 
 def page(entries: Sequence[Entry], terms: Terms, pictures: dict[str, bytes]) -> str:
     """All of it, with plots and clips inside."""
     parts = [f"<h1>Families compared</h1><p>{html.escape(_terms(entries, terms))}</p>"]
-    for title, columns in PARTS.items():
-        meanings = "".join(
-            f"<dt>{html.escape(c.name)}</dt><dd>{html.escape(c.meaning)}</dd>" for c in columns
-        )
-        parts.append(f"<h2>{html.escape(title)}</h2>{_table(_rows(entries, columns))}<dl>{meanings}</dl>")
+    for title, columns, rows in _tables(entries, terms):
+        told = [map(html.escape, pair) for pair in _meanings(columns, rows)]
+        meanings = "".join(f"<dt>{name}</dt><dd>{meaning}</dd>" for name, meaning in told)
+        head, cells = _cells(columns, rows)
+        parts.append(f"<h2>{html.escape(title)}</h2>{_table([head, *cells])}<dl>{meanings}</dl>")
     parts += [f'<img alt="{name}" src="{_inside("image/png", data)}">' for name, data in pictures.items()]
     parts.append(f"<h2>The same prompts and seeds</h2>{_table(_clips(entries), plain=False)}")
     return (
@@ -99,12 +106,11 @@ def page(entries: Sequence[Entry], terms: Terms, pictures: dict[str, bytes]) -> 
 
 
 def _terms(entries: Sequence[Entry], terms: Terms) -> str:
-    machine = entries[0].report["cost"]["machine"]
-    return (
-        f"Each was trained for {terms.minutes:g} minutes on {_learnt(terms)}. "
-        f"Machine: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['precision']}, torch {machine['torch']}."
-    )
+    reports = [entry.report for entry in entries]
+    trained = [report["facts"]["machine"] for report in reports if report["facts"]]
+    measured = [Machine(**report["cost"]["machine"]).words for report in reports]
+    machines = "; ".join(dict.fromkeys(trained + measured))
+    return f"Each was trained for {terms.minutes:g} minutes on {_learnt(terms)}. Machine: {machines}."
 
 
 def _learnt(terms: Terms) -> str:
@@ -121,9 +127,29 @@ def _learnt(terms: Terms) -> str:
     )
 
 
-def _rows(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:
+def _tables(
+    entries: Sequence[Entry], terms: Terms
+) -> Iterator[tuple[str, Sequence[Column], Sequence[Entry]]]:
+    """The title, columns and rows of each table. Prompts are judged of a world alone."""
+    judged = () if terms.data else follows(WORLDS[terms.world])
+    yield "Follows the prompt", (*judged, *LIKENESS), entries
+    ablest = max(entries, key=lambda entry: len(entry.report["filling"]))
+    rule = replace(ablest, preset=RULE, report=by_rule(ablest.report))
+    yield "Goes on and fills in", FILLING, (*entries, rule)
+    yield "Costs", COST, entries
+
+
+def _meanings(columns: Sequence[Column], rows: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """The name of each column, and of a row that is no model, with what it means."""
+    yield from ((column.name, column.meaning) for column in columns)
+    if any(row.preset == RULE for row in rows):
+        yield RULE, "the last frame held, and a hole filled from its left to its right"
+
+
+def _cells(columns: Sequence[Column], rows: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """The head of a table, and what stands below it."""
     head = ["model", *(column.name for column in columns)]
-    return [head, *([entry.preset, *(column.cell(entry) for column in columns)] for entry in entries)]
+    return head, [[row.preset, *(column.cell(row) for column in columns)] for row in rows]
 
 
 def _clips(entries: Sequence[Entry]) -> list[list[str]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from kineograph.compare.columns import adherence, part
 from kineograph.compare.contest import Entry
+from kineograph.evaluation.adherence import Cell
+from kineograph.worlds.world import WORLDS
 
 ASKED = ("kind", "color", "size", "motion")  # of one thing
 Drawing = Callable[[Any, Sequence[Entry]], None]
@@ -16,7 +18,8 @@ Drawing = Callable[[Any, Sequence[Entry]], None]
 def _quality_and_cost(axes: Any, entries: Sequence[Entry]) -> None:
     for entry in entries:
         seconds = part("cost", "seconds")(entry.report)
-        found = [adherence(name)(entry.report) for name in ASKED]
+        cell = Cell(1, False, WORLDS[entry.world])
+        found = [adherence(name, cell)(entry.report) for name in ASKED]
         shares = [share for share in found if share is not None]
         if seconds is not None and shares:
             axes.scatter(seconds, sum(shares) / len(shares), label=entry.preset)

@@ -15,7 +15,7 @@ from kineograph.evaluation.report import Report, percent, table, tables
 from kineograph.models.family import Spec
 from kineograph.request import Request
 from kineograph.worlds import holdout
-from kineograph.worlds.world import FULL
+from kineograph.worlds.world import FULL, WORLDS
 
 SHEET, CURVES = "sheet.png", "curves.png"
 
@@ -71,7 +71,8 @@ def _training(facts: Facts | None, learnt: Learnt | None) -> str:
     before = f"\nIt went on from `{facts.init}`, whose stages come first; the rest is of what followed."
     return f"""## What it learnt from
 
-Clips of this project's rendered world, drawn from seed {facts.seed}, with captions by its grammar.
+Clips of this project's rendered world, the {facts.world} one, drawn from seed {facts.seed}.
+Captions are by its grammar.
 {facts.clips:,} of them were kept as pixels, {facts.latents:,} in all as latents.
 There is no recorded footage, no person and nothing of anybody else's among them.
 It was trained by the preset `{facts.preset}` on {facts.machine}.{before if facts.init else ""}
@@ -85,11 +86,11 @@ def _end(curve: Sequence[Sequence[float]], metric: str) -> str:
 
 
 def _limits(report: Report) -> str:
+    world = WORLDS[report.facts.world] if report.facts else FULL
+    values = "; ".join(f"{name}: {', '.join(options)}" for name, options in world.values.items())
     lines = [
-        "It knows only its world: "
-        + "; ".join(f"{name}: {', '.join(values)}" for name, values in FULL.values.items())
-        + ".",
-        f"It shows up to {FULL.most_things} things. It passes over words that are not in its vocabulary.",
+        f"It knows only its world: {values}.",
+        f"It shows up to {world.most_things} things. It passes over words that are not in its vocabulary.",
         f"{report.spec.width}x{report.spec.height} pixels is the largest that it makes.",
         *map(_weakest, report.adherence),
     ]

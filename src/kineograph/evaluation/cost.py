@@ -37,6 +37,11 @@ class Machine:
     precision: str
     torch: str
 
+    @property
+    def words(self) -> str:
+        """As a card has it."""
+        return f"{self.cores} cores of {self.processor}, {self.precision}, torch {self.torch}"
+
 
 @dataclass(frozen=True)
 class Cost:

@@ -3,7 +3,7 @@
 A cell reads maps one after another and keeps a state, whose size doesn't depend on how many there were:
 
     Lstm      convolutional LSTM (Shi et al. 2015, arXiv 1506.04214), without its peepholes
-    Gru       convolutional GRU (Ballas et al. 2016, arXiv 1511.06432); the gate resets after the convolution
+    Gru       convolutional GRU (Ballas et al. 2015, arXiv 1511.06432); the gate resets after the convolution
     MinGru    minGRU (Feng et al. 2024, arXiv 2410.01201): its gates don't see the state, so that a parallel
               scan over all steps replaces the loop
     StLstm    spatio-temporal LSTM of PredRNN v2 (Wang et al. 2021, arXiv 2103.09504)

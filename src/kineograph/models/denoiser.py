@@ -19,6 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from kineograph.controls import THINGS
+from kineograph.models.folding import CANVAS
 from kineograph.models.guides import MAP_VALUES, Guides, signals_of
 from kineograph.models.layers import (
     RMSNorm,
@@ -40,7 +41,7 @@ class DenoiserConfig:
 
     channels: int = 24
     grid: tuple[int, int, int] = (5, 8, 8)
-    canvas: int = 4096
+    canvas: int = CANVAS
     canvas_width: int = 40
     maps_width: int = 24
     text_width: int = 128

@@ -26,11 +26,11 @@ from kineograph.controls import ACTIONS
 from kineograph.models.cells import DENSE, State, by_step, stack_of
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.exposure import feed_back
+from kineograph.models.folding import CANVAS
 from kineograph.models.layers import read_by
 from kineograph.models.prompted import LatentConfig, LatentNetworks
-from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, Conv
+from kineograph.models.tokenizer import TIME_STRIDE, Conv
 
-CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # values of a masked canvas in one latent cell
 ACTS = TIME_STRIDE * (len(ACTIONS) + 1)  # numbers by which a latent frame is told of actions
 
 

@@ -1,7 +1,7 @@
 """The GAN family: a clip's latents in one evaluation, learnt against a discriminator as R3GAN has it.
 
 Both players compare pairs of a real and a made clip; the discriminator's slopes are held small at both
-(Huang et al. 2024, arXiv 2501.05441). A pair has its caption in common and, where the clip has a known
+(Huang et al. 2025, arXiv 2501.05441). A pair has its caption in common and, where the clip has a known
 beginning, that.
 
     B clips, t latent frames, h x w cells, C latent channels; L caption tokens.
@@ -20,7 +20,6 @@ from torch.func import functional_call
 
 from kineograph.canvas import Canvas
 from kineograph.models import prompted
-from kineograph.models.family import Spec
 from kineograph.models.players import GANConfig, GANNetworks
 from kineograph.models.precision import autocast
 from kineograph.models.prompted import LatentFamily, PromptedModel, Prompts
@@ -154,7 +153,7 @@ def objectives(networks: GANNetworks) -> list[DiscriminatorObjective | Generator
 
 
 def truncation(guidance: float) -> float:
-    """By how much codes are shortened (BigGAN, Brock et al. 2019, arXiv 1809.11096): 1, not at all, at a
+    """By how much codes are shortened (BigGAN, Brock et al. 2018, arXiv 1809.11096): 1, not at all, at a
     guidance of 1 or less; at twice the guidance they are half as long, and clips of a prompt more alike."""
     return 1 / max(1.0, guidance)
 
@@ -165,6 +164,8 @@ class GAN(PromptedModel[GANNetworks]):
     def condition(self, canvases: Sequence[Canvas]) -> Prompts:
         """Encode the prompts; on a walk what lies between two."""
         prompts = super().condition(canvases)
+        if not any("walk" in canvas.guides for canvas in canvases):
+            return prompts
         walks = [canvas.guides.get("walk", (canvas.prompt, 0.0)) for canvas in canvases]
         ends = self.read([prompt for prompt, _ in walks])
         share = torch.tensor([float(share) for _, share in walks], device=self.device)[:, None, None]
@@ -199,14 +200,7 @@ ABILITIES = frozenset({"text", "image", "prediction", "walk"})
 SAMPLING = Sampling(steps=1, guidance=1.0)
 
 
-def spec_of(name: str, config: GANConfig, sampling: Sampling) -> Spec:
-    """What the rest of the program needs to know of these networks."""
-    height, width = config.size
-    native = (width, height, config.fps, config.window)
-    return Spec(name, FAMILY.name, ABILITIES, *native, sampling, config.words)
-
-
-FAMILY = LatentFamily("gan", GANConfig, GANNetworks, {"gan": objectives}, GAN, spec_of, SAMPLING)
+FAMILY = LatentFamily("gan", GANConfig, GANNetworks, {"gan": objectives}, GAN, lambda _: ABILITIES, SAMPLING)
 
 
 def load(folder: Path, dtype: torch.dtype | None = None) -> GAN:

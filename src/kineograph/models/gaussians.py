@@ -48,7 +48,7 @@ def divergence(q: Gaussian, p: Gaussian) -> Tensor:
     return ((p.deviation / q.deviation).log() + apart - 0.5).flatten(1).sum(dim=1)
 
 
-def guided(priors: Sequence[Gaussian], scale: float) -> Gaussian:
+def guided_prior(priors: Sequence[Gaussian], scale: float) -> Gaussian:
     """The prior with the caption, its mean pushed away from that without (arXiv 2207.12598), if that is
     there too. Of two Gaussians of one deviation, p^scale p0^(1 - scale) is just that."""
     first, last = priors[0], priors[-1]

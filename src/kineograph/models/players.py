@@ -1,8 +1,8 @@
 """The two players of the GAN: a generator of latent clips, and a discriminator that judges whole ones.
 
-Both are pyramids of R3GAN's blocks, without any norm (Huang et al. 2024, arXiv 2501.05441), to which a
+Both are pyramids of R3GAN's blocks, without any norm (Huang et al. 2025, arXiv 2501.05441), to which a
 depth-wise filter over three latent frames is added. The generator has one content code a clip and one motion
-code a latent frame, of a recurrent net over noise (MoCoGAN, Tulyakov et al. 2018, arXiv 1707.04993). The
+code a latent frame, of a recurrent net over noise (MoCoGAN, Tulyakov et al. 2017, arXiv 1707.04993). The
 discriminator compares what it sees with the caption by a product (Miyato & Koyama 2018, arXiv 1802.05637).
 
     B clips, t latent frames, h x w cells, C latent channels; D width of a level, each of half the h and w of

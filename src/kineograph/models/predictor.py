@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from kineograph.models.codes import PATCH, Codes, CodesConfig, levels_of
 from kineograph.models.folding import CANVAS
-from kineograph.models.layers import RMSNorm, SwiGLU, attend, heads_of, rotary_angles
+from kineograph.models.layers import RMSNorm, SwiGLU, attend, heads_of, read_by, rotary_angles
 from kineograph.models.precision import autocast
 from kineograph.models.prompted import LatentConfig, LatentNetworks
 
@@ -121,7 +121,7 @@ class CanvasReader(nn.Module):
 
     def forward(self, canvas: Tensor) -> Tensor:
         """A folded canvas (B, t, h, w, 4096) to (B, S, D); nothing where nothing is known."""
-        seen = F.linear(canvas, self.enter.weight.to(canvas.dtype)).to(self.own.weight.dtype)
+        seen = read_by(self.enter, canvas).to(self.own.weight.dtype)
         cells = rearrange(seen, "b t (h p) (w q) c -> b t (h w) (c p q)", p=PATCH, q=PATCH)
         whole = self.whole(rearrange(cells, "b t n c -> b n (t c)"))
         told: Tensor = self.own(cells) + whole[:, None]

@@ -9,7 +9,6 @@ that ships. Such a tokenizer isn't kept again: the config names the model and th
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -132,9 +131,6 @@ class PromptedModel(LatentModel[Prompts], Generic[NetworksT]):
         """Standard normal numbers (B, *shape), of each clip its own."""
         return torch.stack([noise.normal(name, index, shape) for noise in noises]).to(self.device)
 
-    @abstractmethod
-    def evaluations(self, sampling: Sampling) -> int: ...
-
 
 def _what_reads(networks: LatentNetworks[Any]) -> list[nn.Module]:
     """The caption encoder: of the parts that all families have, the one that many small kernels slow."""
@@ -144,25 +140,28 @@ def _what_reads(networks: LatentNetworks[Any]) -> list[nn.Module]:
 @dataclass(frozen=True)
 class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
     """How the models of a family are made: `networks` of a config; `objectives` of the networks by stage, in
-    order; `modelled` by a name and networks; `spec_of` a name and a config. `hot` are the parts of the
-    networks that are worth compiling for training."""
+    order; `modelled` by a name and networks. Models of a config have these `abilities`, and are sampled as in
+    `sampling` unless it is said otherwise. `hot` are the parts of the networks that are worth compiling for
+    training."""
 
     name: str
     config: type[ConfigT]
     networks: Callable[[ConfigT], NetworksT]
     objectives: Mapping[str, Callable[[NetworksT], list[Any]]]
     model: Callable[[NetworksT, Spec, torch.dtype | None], ModelT]
-    spec_of: Callable[[str, ConfigT, Sampling], Spec]
+    abilities: Callable[[ConfigT], frozenset[str]]
     sampling: Sampling
     hot: Callable[[NetworksT], list[nn.Module]] = _what_reads
 
-    def described(self, name: str, config: ConfigT) -> Spec:
-        """The description of a model of that name, sampled as the family is."""
-        return self.spec_of(name, config, self.sampling)
+    def spec_of(self, name: str, config: ConfigT, sampling: Sampling | None = None) -> Spec:
+        """What the rest of the program needs to know of a model of that name."""
+        height, width = config.size
+        native = (width, height, config.fps, config.window)
+        return Spec(name, self.name, self.abilities(config), *native, sampling or self.sampling, config.words)
 
     def modelled(self, name: str, networks: NetworksT) -> ModelT:
         """A model of these networks."""
-        return self.model(networks, self.described(name, networks.config), None)
+        return self.model(networks, self.spec_of(name, networks.config), None)
 
 
 # To and from a folder

@@ -309,15 +309,14 @@ ABILITIES = frozenset({"text", "image", "prediction", "precede", "actions"})
 SAMPLING = Sampling(steps=12, guidance=5.0, solver="multistep", shift=4.0)
 
 
-def spec_of(name: str, config: RnnConfig, sampling: Sampling = SAMPLING) -> Spec:
-    """What the rest of the program needs to know of these networks."""
-    height, width = config.size
-    native = (width, height, config.fps, config.window)
-    return Spec(name, FAMILY.name, ABILITIES, *native, sampling, config.words)
-
-
 FAMILY = LatentFamily(
-    "rnn", RnnConfig, RnnNetworks, {"rnn": lambda networks: [RnnObjective(networks)]}, Rnn, spec_of, SAMPLING
+    "rnn",
+    RnnConfig,
+    RnnNetworks,
+    {"rnn": lambda networks: [RnnObjective(networks)]},
+    Rnn,
+    lambda _: ABILITIES,
+    SAMPLING,
 )
 
 

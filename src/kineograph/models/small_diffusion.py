@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from kineograph.models import prompted
 from kineograph.models.denoiser import Denoiser, DenoiserConfig
 from kineograph.models.diffusion import Diffusion
-from kineograph.models.family import Spec
 from kineograph.models.flow import FlowObjective, velocity_of
+from kineograph.models.folding import CANVAS
 from kineograph.models.guides import Guides
 from kineograph.models.prompted import LatentConfig, LatentFamily, LatentNetworks
 from kineograph.models.unet import UNet, UNetConfig
@@ -38,7 +38,7 @@ class SmallDiffusionConfig(LatentConfig):
     hidden: int = 352
     depth: int = 5
     heads: int = 4
-    canvas: int = 4096
+    canvas: int = CANVAS
     canvas_width: int = 16
     unet: UNetConfig = field(default_factory=UNetConfig)
 
@@ -93,20 +93,13 @@ def _denoiser(config: SmallDiffusionConfig) -> nn.Module:
     )
 
 
-def spec_of(name: str, config: SmallDiffusionConfig, sampling: Sampling) -> Spec:
-    """What the rest of the program needs to know of these networks."""
-    height, width = config.size
-    native = (width, height, config.fps, config.window)
-    return Spec(name, FAMILY.name, ABILITIES, *native, sampling, config.words)
-
-
 FAMILY = LatentFamily(
     "small diffusion",
     SmallDiffusionConfig,
     SmallDiffusionNetworks,
     {"flow": lambda networks: [FlowObjective(networks)]},
     Diffusion,
-    spec_of,
+    lambda _: ABILITIES,
     SAMPLING,
     hot=lambda networks: [networks.denoiser, networks.text],
 )

@@ -30,13 +30,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kineograph.models.gaussians import Gaussian, guided
+from kineograph.models.folding import CANVAS
+from kineograph.models.gaussians import Gaussian, guided_prior
 from kineograph.models.layers import read_by
 from kineograph.models.prompted import LatentConfig
-from kineograph.models.tokenizer import SPACE_STRIDE, TIME_STRIDE, Block, Conv, Project, pixel_norm
+from kineograph.models.tokenizer import Block, Conv, Project, pixel_norm
 
 PATCH = 2  # latent cells along the side of a cell of features
-CANVAS = 4 * TIME_STRIDE * SPACE_STRIDE**2  # values of a masked canvas in one latent cell
 SUMMED = 24  # channels of a cell that a head for the whole frame reads
 
 
@@ -237,7 +237,7 @@ class Cue:
 
     def drawn_from(self, number: int, q: Gaussian, priors: Sequence[Gaussian]) -> Gaussian:
         """Where the z of a latent frame comes from."""
-        p = guided(priors, self.scale).tempered(self.temperature)
+        p = guided_prior(priors, self.scale).tempered(self.temperature)
         return q.instead(p, self.read[:, number])
 
 

@@ -65,7 +65,7 @@ class Conv(nn.Module):
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Give the channels (dim 1) of every cell a mean square of 1 (Karras et al. 2018, arXiv 1710.10196)."""
+    """Give the channels (dim 1) of every cell a mean square of 1 (Karras et al. 2017, arXiv 1710.10196)."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
 
 

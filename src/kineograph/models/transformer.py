@@ -18,7 +18,6 @@ from torch import Tensor
 
 from kineograph.models import masked, prompted, raster
 from kineograph.models.codes import CodesObjective
-from kineograph.models.family import Spec
 from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.masked import MaskedObjective
 from kineograph.models.precision import autocast, hold
@@ -32,7 +31,7 @@ from kineograph.sampling.settings import Sampling
 BEGUN = frozenset({"text", "image", "prediction"})
 ABILITIES = {"masked": BEGUN | {"keyframes", "interpolation", "inpainting"}, "raster": BEGUN}
 DECODERS = {"masked": masked.decode, "raster": raster.decode}
-DEFAULT_SAMPLING = Sampling(steps=8, guidance=4.0)
+SAMPLING = Sampling(steps=8, guidance=4.0)
 
 
 class Transformer(PromptedModel[TransformerNetworks]):
@@ -111,21 +110,14 @@ OBJECTIVES: dict[str, Callable[[TransformerNetworks], list[Any]]] = {
 # To and from a folder
 
 
-def spec_of(name: str, config: TransformerConfig, sampling: Sampling = DEFAULT_SAMPLING) -> Spec:
-    """What the rest of the program needs to know of these networks."""
-    height, width = config.size
-    native = (width, height, config.fps, config.window)
-    return Spec(name, "transformer", ABILITIES[config.order], *native, sampling, config.words)
-
-
 FAMILY = LatentFamily(
     "transformer",
     TransformerConfig,
     TransformerNetworks,
     OBJECTIVES,
     Transformer,
-    spec_of,
-    DEFAULT_SAMPLING,
+    lambda config: ABILITIES[config.order],
+    SAMPLING,
 )
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from kineograph.models.folding import CANVAS
 from kineograph.models.guides import Guides
 from kineograph.models.layers import attend, read_by, time_features
 from kineograph.models.tokenizer import Conv, Resize
@@ -29,7 +30,7 @@ class UNetConfig:
     depths: tuple[int, int] = (2, 3)
     mood: int = 128
     heads: int = 4
-    canvas: int = 4096
+    canvas: int = CANVAS
     canvas_width: int = 24
 
 

@@ -293,14 +293,7 @@ ABILITIES = frozenset(
 SAMPLING = Sampling(steps=1, guidance=4.0)  # a window takes as many evaluations as it has latent frames
 
 
-def spec_of(name: str, config: VaeConfig, sampling: Sampling = SAMPLING) -> Spec:
-    """What the rest of the program needs to know of these networks."""
-    height, width = config.size
-    native = (width, height, config.fps, config.window)
-    return Spec(name, FAMILY.name, ABILITIES, *native, sampling, config.words)
-
-
-FAMILY = LatentFamily("vae", VaeConfig, VaeNetworks, {"vae": objectives}, Vae, spec_of, SAMPLING)
+FAMILY = LatentFamily("vae", VaeConfig, VaeNetworks, {"vae": objectives}, Vae, lambda _: ABILITIES, SAMPLING)
 
 
 def load(folder: Path, dtype: torch.dtype | None = None) -> Vae:

@@ -114,14 +114,12 @@ class LatentModel(ABC, Generic[ConditionsT]):
     def sample(
         self, conditions: ConditionsT, noises: Sequence[Draws], sampling: Sampling
     ) -> Iterator[Step | Latents]:
-        """Window after window; those that are wholly known cost no network evaluation."""
+        """Window after window; those whose new frames are wholly known cost no network evaluation."""
         first = conditions.canvases[0]
         backwards = len(first) > self.spec.window and first.task == "precede"  # as of all in the batch
         spans = spans_of(len(first), self.spec.window, CONTEXT, backwards=backwards)
-        total = sum(
-            self.effort(conditions.canvases, span, sampling)
-            for span in self._unknown(conditions.canvases, spans)
-        )
+        unknown = self._unknown(conditions.canvases, spans)
+        total = sum(self.effort(conditions.canvases, span, sampling) for span in unknown)
         done = 0
         made: Tensor | None = None
         kept: list[Latents] = []
@@ -132,7 +130,7 @@ class LatentModel(ABC, Generic[ConditionsT]):
                 frames[:, shared], known[:, shared] = made, True
             values = latents = self._held(frames, clean_groups(known))
             evaluated = 0
-            if not bool(clean_groups(known).all()):
+            if span in unknown:
                 window = Window(number, span.start, frames, known)
                 for evaluated, state in self.fill(conditions, window, latents, noises, sampling):
                     values = state

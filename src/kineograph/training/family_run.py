@@ -38,7 +38,7 @@ class FamilyRun(Run[FamilyRecipe]):
             yield from self._train_text(networks.text, vocabulary, stage)
         for name in self.recipe.kind.objectives:
             yield from self._train(name, networks, encoded, clips)
-        spec = self.recipe.kind.described(self.recipe.name, config)
+        spec = self.recipe.kind.spec_of(self.recipe.name, config)
         prompted.save(self.out / "model", networks, spec)
         yield from self._finished(clips)
 

@@ -118,8 +118,7 @@ class Run(ABC, Generic[RecipeT]):
             for name, stage in recipe.stages.items()
             if (lines := log.read(self.out / name))
         ]
-        on = cost.machine()
-        machine = f"{on.cores} cores of {on.processor}, {on.precision}, torch {on.torch}"
+        machine = cost.machine().words
         preset = recipe.preset or recipe.name
         known = Facts(
             preset, recipe.clips, recipe.latents, recipe.seed, machine, tuple(stages), world=recipe.world
