@@ -28,7 +28,7 @@ from kineograph.canvas import Canvas, continue_canvas
 from kineograph.compare.contest import MAIN, entrant
 from kineograph.data import latents, shards, world
 from kineograph.data.shards import INDEX, Parts, Shards
-from kineograph.errors import RequestError
+from kineograph.errors import DataError, RequestError
 from kineograph.evaluation import cost
 from kineograph.evaluation.making import fill
 from kineograph.evaluation.metrics import ssim
@@ -215,9 +215,14 @@ def keep_terms(out: Path, **terms: float) -> None:
 
     Raises:
         RequestError: the folder holds one of other terms.
+        DataError: what it holds is damaged.
     """
     path = out / TERMS
-    if path.exists() and json.loads(path.read_text()) != terms:
+    try:
+        begun = json.loads(path.read_text()) if path.exists() else terms
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: begin again in another folder.") from error
+    if begun != terms:
         raise RequestError(f"{out} holds a contest on other terms: keep them, or give another folder.")
     out.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
@@ -280,9 +285,10 @@ def page(models: Sequence[Entry], others: Sequence[Entry], count: int, minutes: 
     ]
     head = ("", "MSE", "MAE", "SSIM", "parameters", "steps", "seconds a window")
     theirs = [[name, f"{a:.1f}", f"{b:.1f}", f"{c:.3f}", size] for name, size, a, b, c in PUBLISHED]
+    options = f"--minutes {minutes:g} --tokenizer-minutes {shared:g} --clips {count}"
     return f"""# Moving digits
 
-    python -m benchmarks.digits --digits FOLDER --minutes {minutes:g} --clips {count} --report docs/digits.md
+    python -m benchmarks.digits --digits FOLDER {options} --report docs/digits.md
 
 printed this page with kineograph {kineograph.__version__} on {machine.processor}, {machine.cores} cores, \
 {machine.precision}.
@@ -293,14 +299,15 @@ FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`; `--download` gets it. {TRAI
 10,000 images are trained on, the others make the {count} clips that are predicted. All families work in the
 latents of one tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for
 {minutes:g} minutes.
-Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames.
+Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames. Seconds are of 17 frames
+from a prompt, at the setting that each ships with.
 
 {table(head, rows)}
 
 {_verdict(models)}A model that draws one of the ways in which a clip may go on is measured like one that
 draws their mean, which has the smaller squared error. All clips have the same caption: nothing is guided.
 
-![What is to come in two clips, and what each model predicts](images/{PICTURE})
+![What is to come in some clips, and what each model predicts](images/{PICTURE})
 
 Published figures, beside these for scale alone: 200 epochs on other hardware, trained on clips of the 60,000
 training images, and in pixels (OpenSTL, docs/en/model_zoos/video_benchmarks.md).
@@ -341,6 +348,8 @@ def main(
     report
         Write the page into this file too, and a picture into images/ beside it.
     """
+    if not presets:
+        raise RequestError("Nothing is to be trained: name a preset.")
     if clips < 1:
         raise RequestError(f"clips must be a whole number from 1, not {clips}.")
     images = images_in(digits, download=download)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
 from kineograph.errors import DataError
-from kineograph.media.atomic import replacing
+from kineograph.media.atomic import explaining, replacing
 from kineograph.worlds.digits import FILE, Pixels, read_digits
 
 URL = f"https://ossci-datasets.s3.amazonaws.com/mnist/{FILE}.gz"
@@ -32,11 +33,12 @@ def _fetch(path: Path) -> None:
     try:
         with urlopen(URL, timeout=PATIENCE) as answer:
             content = answer.read(MOST)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         instead = f"get the file in another way and put it into {path.parent}"
         raise DataError(f"{URL} can't be read: {instead}.") from error
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise DataError(f"{URL} holds something else than MNIST's {FILE}: get it in another way.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         part.write_bytes(content)

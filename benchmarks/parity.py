@@ -37,12 +37,14 @@ from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.cells import Cell, StLstm, stack_of
 from kineograph.models.exposure import draw_shown, feed_back, reverse_schedule
+from kineograph.models.precision import autocast, compute_dtype
 from kineograph.worlds.digits import SIDE, Pixels, moving_digits
 
 LAYERS, CHANNELS, KERNEL = 4, 32, 5
 SIZE, PATCH, GIVEN, FRAMES = 64, 4, 10, 20  # pixels, of them in a patch; frames that are given, and all
 STEPS, BATCH, RATE, DECOUPLE = 200, 8, 5e-4, 0.1  # the last two as OpenSTL trains on moving digits
 COMPARED, BLOCK = 20, 5  # steps whose losses are compared, and those of a block that is timed
+MIXED = 6  # blocks in bfloat16
 NUMBERS, OUTPUTS, LOSSES, FASTER = 0.01, 1e-5, 1e-4, 1.5  # the aims
 OURS, THEIRS, SOURCE = "ours", "OpenSTL", "https://github.com/chengtan9907/OpenSTL"
 
@@ -232,10 +234,11 @@ def blobs(count: int = 100) -> Pixels:
 
 
 class Training:
-    """A network, its Adam, and the losses of the steps so far."""
+    """A network, its Adam, and the losses of the steps so far, in float32 or under `autocast`."""
 
-    def __init__(self, name: str, network: nn.Module, data: Sequence[Batch]) -> None:
+    def __init__(self, name: str, network: nn.Module, data: Sequence[Batch], mixed: bool = False) -> None:
         self.name, self.network, self.data = name, network, data
+        self.dtype = None if mixed else torch.float32
         self.adam = torch.optim.Adam(network.parameters(), RATE)
         self.losses: list[float] = []
 
@@ -243,7 +246,8 @@ class Training:
         """Train on the next batches."""
         for batch in self.data[len(self.losses) :][:steps]:
             self.adam.zero_grad()
-            _, loss = self.network(*batch.patched())
+            with autocast(torch.device("cpu"), self.dtype):
+                _, loss = self.network(*batch.patched())
             loss.backward()
             self.adam.step()
             self.losses.append(loss.item())
@@ -270,8 +274,9 @@ class Compared:
     """What was found of a network.
 
     `numbers` are those that learn, `idle` those of OpenSTL that nothing uses. `outputs` and `losses` are the
-    largest differences, `rates` the steps a second. `convolving` is the share of the time of a step of ours
-    that convolutions take.
+    largest differences, `rates` the steps a second, `mixed` the same where products are of bfloat16, None if
+    this machine doesn't multiply it natively. `convolving` is the share of the time of a step of ours that
+    convolutions take.
     """
 
     kind: Kind
@@ -280,6 +285,7 @@ class Compared:
     outputs: float
     losses: float
     rates: Two
+    mixed: Two | None
     convolving: float
 
     @property
@@ -308,6 +314,7 @@ def compared(kind: Kind, clone: Path, data: Sequence[Batch]) -> Compared:
         outputs=outputs,
         losses=float(np.abs(np.subtract(ours.losses, other.losses)).max()),
         rates=rates(ours, other),
+        mixed=mixed(kind, copied, network, data),
         convolving=convolving(copied, data),
     )
 
@@ -329,6 +336,17 @@ def rates(ours: Training, other: Training) -> Two:
     jobs = {OURS: lambda: ours.go(BLOCK), THEIRS: lambda: other.go(BLOCK)}
     spent = in_turn(jobs, Effort(least=blocks, most=blocks, seconds=0, matrix=0))
     return Two(*(BLOCK / statistics.median(spent[name]) for name in (OURS, THEIRS)))
+
+
+def mixed(kind: Kind, network: nn.Module, other: nn.Module, data: Sequence[Batch]) -> Two | None:
+    """Steps a second of both, trained further as all is trained here: under `autocast`."""
+    if compute_dtype(torch.device("cpu")) == torch.float32:
+        return None
+    part, of = data[: BLOCK * MIXED], f"{kind}, bfloat16"
+    return rates(
+        Training(f"{of}, {OURS}", network, part, mixed=True),
+        Training(f"{of}, {THEIRS}", other, part, mixed=True),
+    )
 
 
 def convolving(network: nn.Module, data: Sequence[Batch]) -> float:
@@ -381,8 +399,9 @@ Steps of training a second: medians of blocks of {BLOCK} steps that take turns, 
 same ones of torch: if all else took no time, ours would be `at most` so many times as fast as OpenSTL's.
 
 {table(("network", "steps/s", "OpenSTL's", "times theirs", "convolutions", "at most"), [*map(_speed, found)])}
-
-The aim is {FASTER} times their speed: {_verdict([each for each in found if each.rates.ratio < FASTER])}.
+{_in_bfloat16(found)}
+The aim is {FASTER} times their speed, float32 beside float32:
+{_verdict([each for each in found if each.rates.ratio < FASTER])}.
 """
 
 
@@ -401,11 +420,32 @@ def _parity(found: Compared) -> list[str]:
 def _speed(found: Compared) -> list[str]:
     return [
         str(found.kind),
-        *(f"{rate:.3f}" for rate in found.rates),
-        f"{found.rates.ratio:.2f}",
+        *_rates(found.rates),
         f"{found.convolving:.0%}",
         f"{found.rates.ratio / found.convolving:.2f}",
     ]
+
+
+def _in_bfloat16(found: Sequence[Compared]) -> str:
+    """What both do where products are of bfloat16, as all is trained here if the processor has it."""
+    rows = [
+        [str(each.kind), *_rates(each.mixed), f"{each.mixed.ours / each.rates.theirs:.2f}"]
+        for each in found
+        if each.mixed
+    ]
+    if not rows:
+        return ""
+    head = ("network", "steps/s", "OpenSTL's", "times theirs", "times theirs in float32")
+    return f"""
+This project trains with products of bfloat16 where the processor has them, OpenSTL in float32. Both in
+bfloat16:
+
+{table(head, rows)}
+"""
+
+
+def _rates(both: Two) -> list[str]:
+    return [*(f"{rate:.3f}" for rate in both), f"{both.ratio:.2f}"]
 
 
 def _verdict(failing: Sequence[Compared]) -> str:
@@ -429,7 +469,7 @@ def main(
     openstl
         A clone of https://github.com/chengtan9907/OpenSTL.
     digits
-        A folder with MNIST's images; clips of blobs that move alike unless given.
+        A folder with MNIST's t10k-images-idx3-ubyte, as it is or as .gz; unless given, blobs move.
     download
         Fetch the images into that folder if they aren't there.
     steps

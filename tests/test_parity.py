@@ -1,6 +1,7 @@
 """The benchmark beside OpenSTL, as far as that goes without OpenSTL: refusals, its data, its page, and what
 it finds of a network that stands in for one of OpenSTL's."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import torch
 from benchmarks import parity
 from benchmarks.parity import KINDS, PLAIN, Compared, Two
 from kineograph.errors import RequestError
+from kineograph.models.precision import compute_dtype
 
 FOUND = Compared(
     KINDS[0],
@@ -20,6 +22,7 @@ FOUND = Compared(
     outputs=2e-6,
     losses=3e-5,
     rates=Two(0.75, 0.5),
+    mixed=Two(1.25, 0.75),
     convolving=0.8,
 )
 
@@ -149,6 +152,7 @@ def test_a_network_that_computes_the_same_is_found_alike(normed, tmp_path, monke
     assert found.alike
     assert found.idle == SMALL["LAYERS"] * (3 + 1)
     assert min(found.rates) > 0
+    assert (found.mixed is None) == (compute_dtype(torch.device("cpu")) == torch.float32)
     assert 0 < found.convolving < 1
 
 
@@ -165,12 +169,13 @@ def test_the_page_holds_what_was_found():
     assert cells(page, "ConvLSTM") == [
         ["ConvLSTM", "1,005", "1,000", "+0.50%", "2.0e-06", "3.0e-05", "yes"],
         ["ConvLSTM", "0.750", "0.500", "1.50", "80%", "1.88"],
+        ["ConvLSTM", "1.250", "0.750", "1.67", "2.50"],
     ]
     assert "--openstl FOLDER --digits FOLDER --report" in page
     assert "in 61 minutes" in page
     assert "moving digits" in page
     assert "aren't counted (ConvLSTM: 4,321)" in page
-    assert page.count(": met.") == 2
+    assert len(re.findall(r":\s+met\.", page)) == 2
 
 
 @pytest.mark.parametrize(
@@ -188,4 +193,8 @@ def test_what_is_not_alike_is_said(change):
 def test_what_is_slower_is_named():
     slow = replace(FOUND, kind=KINDS[3], rates=Two(0.7, 0.5))
     page = parity.page([FOUND, slow], digits=True, steps=200, minutes=61)
-    assert "The aim is 1.5 times their speed: missed by PredRNN v2 with layer norm." in page
+    assert "float32 beside float32:\nmissed by PredRNN v2 with layer norm." in page
+
+
+def test_where_bfloat16_is_no_faster_nothing_is_said_of_it():
+    assert "bfloat16" not in parity.page([replace(FOUND, mixed=None)], digits=True, steps=200, minutes=61)

@@ -135,7 +135,7 @@ def entrant(preset: str) -> FamilyRecipe:
 def entrants(names: Sequence[str]) -> tuple[str, ...]:
     """The presets of these names, each once; a family's name stands for its main one. Without names, the main
     one of each family."""
-    main = {ENTRANTS[preset]: preset for preset in MAIN}
+    main = {ENTRANTS[preset].removeprefix("small "): preset for preset in MAIN}
     found = [name if name in ENTRANTS else main.get(name, name) for name in names]
     return tuple(dict.fromkeys(found)) or MAIN
 
