@@ -35,6 +35,8 @@ from kineograph.evaluation.metrics import ssim
 from kineograph.evaluation.report import table
 from kineograph.media.atomic import replacing
 from kineograph.models.family import Model
+from kineograph.models.flow import FlowLoss
+from kineograph.models.gan import GANLoss
 from kineograph.models.precision import autocast
 from kineograph.models.tokenizer import Tokenizer, to_frames, to_signal
 from kineograph.provenance import mark
@@ -55,6 +57,7 @@ TRAINED = 8000  # images to train on; the others are for the clips that are pred
 KEPT, ENCODED = 1024, 16_384  # clips as pixels, and as latents, for MINUTES of training or more
 MINUTES, TOKENIZER, PART = 30.0, 10.0, 64
 SEED, UNSEEN = 1, 90_001
+BEGUN = 1 - FlowLoss.text - FlowLoss.independent  # of what diffusion learns from
 SHOWN, PICTURE = 2, "digits.png"
 SCORES, TERMS, NAME, MODELS = "scores.json", "terms.json", "tokenizer", "models"
 PUBLISHED = (  # OpenSTL, docs/en/model_zoos/video_benchmarks.md, 200 epochs
@@ -306,6 +309,8 @@ from a prompt, at the setting that each ships with.
 
 {_verdict(models)}A model that draws one of the ways in which a clip may go on is measured like one that
 draws their mean, which has the smaller squared error. All clips have the same caption: nothing is guided.
+Presets are made for clips from prompts: of the rows without a canvas, diffusion is shown a given beginning
+in {BEGUN:.0%}, the GAN in {GANLoss.begun:.0%}; the others learn every latent frame from those before it.
 
 ![What is to come in some clips, and what each model predicts](images/{PICTURE})
 
