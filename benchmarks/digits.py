@@ -268,7 +268,7 @@ def _verdict(models: Sequence[Entry]) -> str:
     if not others:
         return ""
     less = 1 - best.scores.mse / others[0].scores.mse
-    return f"{best.name} comes nearest, with {less:.0%} less squared error than {others[0].name}. "
+    return f"{best.name} comes nearest, with {less:.0%} less squared error than {others[0].name}."
 
 
 def page(models: Sequence[Entry], others: Sequence[Entry], count: int, minutes: float, shared: float) -> str:
@@ -301,16 +301,17 @@ Two digits of MNIST move over {SIZE}x{SIZE} pixels; ten frames are given, ten ar
 FOLDER holds MNIST's `{FILE}`, as it is or as `.gz`; `--download` gets it. {TRAINED:,} of its
 10,000 images are trained on, the others make the {count} clips that are predicted. All families work in the
 latents of one tokenizer, which learnt the digits for {shared:g} minutes, and each was trained for
-{minutes:g} minutes.
-Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames. Seconds are of 17 frames
-from a prompt, at the setting that each ships with.
+{minutes:g} minutes. Errors are of pixels in [0, 1], summed over a frame, and means over clips and frames.
+Seconds are of 17 frames from a prompt, at the setting that each ships with.
 
 {table(head, rows)}
 
-{_verdict(models)}A model that draws one of the ways in which a clip may go on is measured like one that
-draws their mean, which has the smaller squared error. All clips have the same caption: nothing is guided.
-Presets are made for clips from prompts: of the rows without a canvas, diffusion is shown a given beginning
-in {BEGUN:.0%}, the GAN in {GANLoss.begun:.0%}; the others learn every latent frame from those before it.
+{_verdict(models)}
+
+A model that draws one of the ways in which a clip may go on is measured like one that draws their mean, which
+has the smaller squared error. All clips have the same caption: nothing is guided. Presets are made for clips
+from prompts: of the rows without a canvas, diffusion is shown a given beginning in {BEGUN:.0%}, the GAN in
+{GANLoss.begun:.0%}; the others learn every latent frame from those before it.
 
 ![What is to come in some clips, and what each model predicts](images/{PICTURE})
 
