@@ -228,10 +228,14 @@ def test_every_partner_is_there_and_points_back(count):
             assert learnt[number + lesson.partner].partner == -lesson.partner
 
 
-def test_lessons_about_the_small_world_are_single_and_one_of_eight_is_played():
+def test_half_the_lessons_about_the_small_world_are_in_pairs_and_one_of_eight_is_played():
     learnt = lessons(64, 2, SMALL)
     assert lessons(20, 2, SMALL) == learnt[:20]
-    assert all(lesson.partner == 0 and lesson.things for lesson in learnt)
+    assert sum(lesson.partner != 0 for lesson in learnt) == 32
+    assert all(lesson.things for lesson in learnt)
+    firsts = [number for number, lesson in enumerate(learnt) if lesson.partner == 1]
+    for one, other in ((learnt[number].scene, learnt[number + 1].scene) for number in firsts):
+        assert len(changed(asdict(one), asdict(other))) == 1
     assert [bool(lesson.scene.actions) for lesson in learnt] == [number % 8 == 7 for number in range(64)]
     assert {lesson.scene.style for lesson in learnt} == {"plain"}
     assert not any(is_held_out(lesson.scene) for lesson in learnt)

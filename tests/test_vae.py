@@ -232,6 +232,38 @@ def test_the_style_of_another_clip_is_taken_on_and_ones_own_changes_nothing(styl
     assert (style_of(plain) - own).abs().mean() < 0.5 * apart
 
 
+def in_two_lights(seed, length):
+    """Clips (16, ...) that are bright or dark, some dull, some of high contrast; the same in the other light;
+    captions that say how light they are, and both said in numbers."""
+    light = torch.where(torch.arange(16) % 2 == 0, 1.0, -1.0)
+    contrast = torch.where(torch.arange(16) // 2 % 2 == 0, 1.2, 0.4)
+    shown = [(each[:, None, None, None, None]) for each in (light, contrast)]
+    content = clips(16, seed)
+    caption = torch.where(light > 0, 2, 3)[:, None].expand(-1, length)
+    return shown[0] + shown[1] * content, shown[1] * content - shown[0], caption, light, contrast
+
+
+@pytest.mark.slow
+def test_an_edit_changes_of_a_style_what_its_caption_says_and_keeps_the_rest():
+    networks = tiny_vae.networks()
+    objective = VaeObjective(networks, VaeLoss(beta=0.01, drop=0.0, edited=1.0))
+    optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=3e-3)
+    for step in range(160):
+        clean, source, caption, *_ = in_two_lights(step, networks.config.text_length)
+        batch = {"latents": clean, "caption": caption, "source": source}
+        optimizer.zero_grad()
+        batch["style"] = torch.full((16, 2 * CHANNELS), torch.nan)
+        objective.loss(batch, torch.Generator().manual_seed(step))[0].backward()
+        optimizer.step()
+    _, source, caption, light, contrast = in_two_lights(1000, networks.config.text_length)
+    with torch.no_grad():
+        summary, canvas = networks.reader(networks.text(caption)), networks.canvas(None, 16)
+        wanted = networks.style.prior(summary, canvas, style_of(source)).mean
+        mean, deviation = networks.style.statistics(wanted).chunk(2, dim=1)
+    assert (mean.mean(dim=1) * light > 0.5).all()
+    assert deviation[contrast > 1].mean(dim=1).min() > 1.5 * deviation[contrast < 1].mean(dim=1).max()
+
+
 # What is known
 
 
@@ -276,7 +308,8 @@ def inpainted(networks, frames, draw_seed):
     known[:, :, 8:24, 8:24] = False
     canvas = networks.canvas(fold_canvas(to_signal(frames), known), rows)
     summary = networks.reader(networks.text(torch.zeros(rows, config.text_length, dtype=torch.long)))
-    style = networks.style.prior(summary, canvas).sample(
+    unchanged = torch.zeros(rows, 2 * CHANNELS)
+    style = networks.style.prior(summary, canvas, unchanged).sample(
         Noise(draw_seed).normal("s", 0, (rows, config.style))
     )
     cue, _ = cue_of(networks, torch.zeros(rows, GROUPS, CHANNELS, SIDE, SIDE), read=False)

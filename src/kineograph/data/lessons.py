@@ -7,7 +7,7 @@ or less. From those, edits are learnt. One of eight shows a thing that somebody 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -28,7 +28,8 @@ SCENES = GROUP - PAIRS
 LAST_ACTIONS = 16
 STANDING = ("still", "bounces", "jumps", "left", "right")  # motions that begin on the ground
 
-# How a pair differs, and how often. "fewer" leaves a thing out, "plate" all of them.
+# How a pair differs, and how often, where the world has a choice. "fewer" leaves a thing out, "plate" all of
+# them, in the full world alone.
 CHANGES = {
     "style": 5,
     "color": 3,
@@ -39,9 +40,6 @@ CHANGES = {
     "size": 1,
     "fewer": 5,
     "plate": 6,
-}
-_OPTIONS = {"kind": FULL.kinds, "color": FULL.colors, "size": FULL.sizes} | {
-    name: FULL.values[name] for name in ("ground", "time", "weather", "style")
 }
 
 
@@ -58,59 +56,50 @@ class Lesson:
 
 def lessons(count: int, seed: int, world: World = FULL) -> list[Lesson]:
     """The first `count` lessons about a world; a smaller count gives the first of them, the last of which has
-    no partner if that is left out. No scene is a held-out one. Of another world than the full one there are
-    no pairs."""
-    groups = -(-count // GROUP)
-    rows = _paired(groups, seed) if world == FULL else _single(groups, seed, world)
+    no partner if that is left out. No scene is a held-out one."""
+    drawn = _scenes(SCENES * -(-count // GROUP), seed, world)
+    groups = (drawn[start : start + SCENES] for start in range(0, len(drawn), SCENES))
+    rows = (_group(scenes, random.Random(f"{seed}/{n}"), world) for n, scenes in enumerate(groups))
     found = list(islice(chain.from_iterable(rows), count))
     if found and found[-1].partner == 1:  # which the count has cut off
         found[-1] = replace(found[-1], partner=0)
     return found
 
 
-def _paired(groups: int, seed: int) -> Iterator[Iterable[Lesson]]:
-    calm, rich = (
-        training_scenes(SCENES // 2 * groups, seed + offset, world=world) for offset, world in _HALVES
-    )
-    drawn = [scene for pair in zip(calm, rich, strict=True) for scene in pair]
-    for n in range(groups):
-        yield _group(drawn[SCENES * n : SCENES * (n + 1)], random.Random(f"{seed}/{n}"))
-
-
-def _single(groups: int, seed: int, world: World) -> Iterator[Iterable[Lesson]]:
-    drawn = training_scenes(GROUP * groups, seed, world=world)
-    for n in range(groups):
-        rng = random.Random(f"{seed}/{n}")
-        *scenes, last = drawn[GROUP * n : GROUP * (n + 1)]
-        shown = (*scenes, _played(last, rng))
-        yield [Lesson(scene, caption(scene, rng, DROP, world)) for scene in shown]
+def _scenes(count: int, seed: int, world: World) -> list[Scene]:
+    """Scenes of a world; of the full one every other is calm."""
+    if world != FULL:
+        return training_scenes(count, seed, world=world)
+    calm, rich = (training_scenes(count // 2, seed + offset, world=half) for offset, half in _HALVES)
+    return [scene for pair in zip(calm, rich, strict=True) for scene in pair]
 
 
 _HALVES = ((0, CALM), (1000, FULL))
 
 
-def _group(scenes: Sequence[Scene], rng: random.Random) -> Iterator[Lesson]:
+def _group(scenes: Sequence[Scene], rng: random.Random, world: World) -> Iterator[Lesson]:
     """Two pairs, three single scenes and one that is played, of six scenes."""
     for scene in scenes[:PAIRS]:
-        yield from _pair(scene, rng)
+        yield from _pair(scene, rng, world)
     for scene in scenes[PAIRS:-1]:
-        yield Lesson(scene, _said(scene, rng))
+        yield Lesson(scene, _said(scene, rng, world))
     played = _anywhere(_played(scenes[-1], rng), rng)
-    yield Lesson(played, _said(played, rng))
+    yield Lesson(played, _said(played, rng, world))
 
 
-def _said(scene: Scene, rng: random.Random, keep: str | None = None) -> str:
-    return caption(scene, rng, DROP, FULL, keep=keep, common=COMMON)
+def _said(scene: Scene, rng: random.Random, world: World, keep: str | None = None) -> str:
+    return caption(scene, rng, DROP, world, keep=keep, common=COMMON)
 
 
-def _pair(scene: Scene, rng: random.Random) -> Iterator[Lesson]:
+def _pair(scene: Scene, rng: random.Random, world: World) -> Iterator[Lesson]:
     """A scene and its partner, either of them first."""
-    change = rng.choices(list(CHANGES), list(CHANGES.values()))[0]
+    changes = {name: often for name, often in CHANGES.items() if world == FULL or name in world.values}
+    change = rng.choices(list(changes), list(changes.values()))[0]
     colliding = any(thing.motion == "collides" for thing in scene.things)
     if change == "fewer" and (colliding or len(scene.things) == 1):
         change = "plate"
-    one = Lesson(scene, _said(scene, rng, change))
-    other = _plate(scene, rng) if change == "plate" else _partner(scene, change, rng)
+    one = Lesson(scene, _said(scene, rng, world, change))
+    other = _plate(scene, rng) if change == "plate" else _partner(scene, change, rng, world)
     first, second = rng.sample((one, other), 2)
     yield replace(first, partner=1)
     yield replace(second, partner=-1)
@@ -120,18 +109,18 @@ def _plate(scene: Scene, rng: random.Random) -> Lesson:
     return Lesson(scene, caption_of_plate(scene, rng, 3 * DROP), things=False)
 
 
-def _partner(scene: Scene, change: str, rng: random.Random) -> Lesson:
+def _partner(scene: Scene, change: str, rng: random.Random, world: World) -> Lesson:
     changed = scene
     while changed == scene or is_held_out(changed) or not _fits(changed):
-        changed = _changed(scene, change, rng)
-    return Lesson(changed, _said(changed, rng, change))
+        changed = _changed(scene, change, rng, world)
+    return Lesson(changed, _said(changed, rng, world, change))
 
 
-def _changed(scene: Scene, change: str, rng: random.Random) -> Scene:
+def _changed(scene: Scene, change: str, rng: random.Random, world: World) -> Scene:
     which = rng.randrange(len(scene.things))
     if change == "fewer":
         return replace(scene, things=(*scene.things[:which], *scene.things[which + 1 :]))
-    return partner(scene, change, rng.choice(_OPTIONS[change]), which if change in LOOKS else 0)
+    return partner(scene, change, rng.choice(world.values[change]), which if change in LOOKS else 0)
 
 
 def _fits(scene: Scene) -> bool:

@@ -136,7 +136,7 @@ truth, over all clips; `holding` repeats the last known frame.
 rendered clips of different scenes; 0% would be always the same clip.
 
 **Changes a clip.** A rendered clip of one thing is given, and the caption of the same scene with one
-attribute changed. For `style of a clip` another clip of that style is given and no caption; for `removal`
+attribute changed. For `… of a clip` another clip that has it is given and no caption; for `removal`
 the prompt is `nothing`, and making begins with a tenth of the clip, or where the rest is told its caption;
 for `insertion` the clip shows no thing, and the caption names one.
 `as asked` is how often detectors read the new value, no thing, or one thing of the right kind and color.
@@ -144,7 +144,7 @@ for `insertion` the clip shows no thing, and the caption names one.
 which that differs from the given clip, and over the rest. `copy` is the given clip.
 Where an inserted thing goes is left open, so that its PSNR says little.
 
-**Follows guides.** Clips of the full world are made from captions that leave motion open, or how the camera
+**Follows guides.** Clips of its world are made from captions that leave motion open, or how the camera
 moves, and from one guide, the rendered truth. `unguided` is made from the caption alone; `ceiling` as above.
 Detectors find the thing that looks most like each one that is asked for. Distances are in shares of the
 frame's width; a thing that is not seen is infinitely far away. Whatever is seen nearest may be another thing.

@@ -54,10 +54,16 @@ class Edit:
         return self.guides | {self.task}
 
 
+def _lent(attribute: str, world: World) -> Edit:
+    """By the style of another clip, which has what is wanted."""
+    return Edit(f"{attribute} of a clip", attribute, (attribute,), world, guides=frozenset({"style"}))
+
+
 EDITS = (
     *(Edit(name, name, (name,), SMALL) for name in ("color", "kind", "ground", "time")),
+    *(_lent(name, SMALL) for name in ("ground", "time")),
     *(Edit(name, name, (name,)) for name in ("style", "weather")),
-    Edit("style of a clip", "style", ("style",), guides=frozenset({"style"})),
+    _lent("style", FULL),
     Edit("removal", None, ("nothing",), task="removal", tells=False),
     Edit("removal, the rest told", None, ("nothing",), task="removal"),
     Edit("insertion", None, ("count", "kind", "color"), task="insertion"),
@@ -146,7 +152,7 @@ def work_of(edit: Edit, pairs: Sequence[Pair], part: slice, spec: Spec) -> Work:
         for prompt, clip in zip(prompts, before, strict=True)
     ]
     if "style" in edit.guides:
-        lent = zip(canvases, _lenders(pairs)[part], strict=True)
+        lent = zip(canvases, _lenders(edit, pairs)[part], strict=True)
         canvases = [_in_style_of(canvas, lender, spec) for canvas, lender in lent]
     return Work(before, after, captions, canvases)
 
@@ -157,10 +163,11 @@ def _captions(edit: Edit, scenes: Sequence[Scene]) -> list[str]:
     return [caption_of_plate(scene, random.Random(f"{SEED}/{n}"), 0.0) for n, scene in enumerate(scenes)]
 
 
-def _lenders(pairs: Sequence[Pair]) -> list[Scene]:
-    """For each pair another scene in the style that is wanted."""
-    rng, pool = random.Random(f"{SEED}/lenders"), training_scenes(POOL, SEED + 1, 1, FULL)
-    return [rng.choice([scene for scene in pool if scene.style == after.style]) for _, after in pairs]
+def _lenders(edit: Edit, pairs: Sequence[Pair]) -> list[Scene]:
+    """For each pair another scene that has what is wanted of the attribute."""
+    rng, pool = random.Random(f"{SEED}/lenders"), training_scenes(POOL, SEED + 1, 1, edit.world)
+    wanted = [getattr(after, str(edit.attribute)) for _, after in pairs]
+    return [rng.choice([s for s in pool if getattr(s, str(edit.attribute)) == value]) for value in wanted]
 
 
 def _in_style_of(canvas: Canvas, lender: Scene, spec: Spec) -> Canvas:

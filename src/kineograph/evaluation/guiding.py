@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Generator, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from kineograph.video import Frames
 from kineograph.worlds.captions import describe, left_open, sentence
 from kineograph.worlds.holdout import training_scenes
 from kineograph.worlds.scene import Scene
-from kineograph.worlds.world import FULL
+from kineograph.worlds.world import FULL, SMALL, World
 
 Found = dict[tuple[Read, str], list[Values]]  # what is read, and of which clips
 
@@ -35,11 +36,12 @@ Found = dict[tuple[Read, str], list[Values]]  # what is read, and of which clips
 
 @dataclass(frozen=True)
 class Ground:
-    """Scenes, and the kinds of guides that are tried on them."""
+    """Scenes of a world, and the kinds of guides that are tried on them."""
 
     name: str
     kinds: tuple[str, ...]
     scenes: Callable[[int], list[Scene]]
+    world: World = FULL
 
 
 def _any(count: int) -> list[Scene]:
@@ -62,8 +64,8 @@ def _chosen(count: int, fits: Callable[[Scene], bool]) -> list[Scene]:
     return found[:count]
 
 
-def _played(count: int) -> list[Scene]:
-    return [lesson.scene for lesson in lessons(GROUP * count, SEED) if lesson.scene.actions]
+def _played(count: int, world: World = FULL) -> list[Scene]:
+    return [lesson.scene for lesson in lessons(GROUP * count, SEED, world) if lesson.scene.actions]
 
 
 GROUNDS = (
@@ -71,17 +73,16 @@ GROUNDS = (
     Ground("robots", ("pose",), _with_robots),
     Ground("cameras", ("camera",), _filmed),
     Ground("actions", ("actions",), _played),
+    Ground("actions", ("actions",), partial(_played, world=SMALL), SMALL),
 )
 
 
-def captions_without(kinds: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
+def captions_without(kinds: Sequence[str], scenes: Sequence[Scene], world: World = FULL) -> list[str]:
     """A caption for each scene that leaves open what these guides tell, always the same one."""
     draws = (random.Random(f"{SEED}/{index}") for index in range(len(scenes)))
-    return [_caption(scene, "camera" in kinds, rng) for scene, rng in zip(scenes, draws, strict=True)]
-
-
-def _caption(scene: Scene, filmed: bool, rng: random.Random) -> str:
-    return sentence(left_open(describe(scene, FULL), {"camera" if filmed else "motion"}), rng, FULL)
+    told = {"camera" if "camera" in kinds else "motion"}
+    said = [left_open(describe(scene, world), told) for scene in scenes]
+    return [sentence(one, rng, world) for one, rng in zip(said, draws, strict=True)]
 
 
 # The whole
@@ -113,7 +114,7 @@ def measure_control(
     yields how many it has just made and read."""
     kinds = [kind for kind in ground.kinds if kind in model.spec.abilities]
     scenes = ground.scenes(count)
-    captions = captions_without(kinds, scenes)
+    captions = captions_without(kinds, scenes, ground.world)
     found: Found = {}
     for start in range(0, count, batch):
         part = slice(start, start + batch)

@@ -128,7 +128,7 @@ class _Plan:
             cells=[cell for cell in CELLS if text and cell.world in known],
             tasks=[name for name in TASKS if name in able],
             edits=[edit for edit in EDITS if text and edit.needs <= able and edit.world in known],
-            grounds=[ground for ground in GROUNDS if text and FULL in known and ways_of(ground, able)],
+            grounds=[one for one in GROUNDS if text and one.world in known[-1:] and ways_of(one, able)],
             abilities=able,
             own=own and own.first(clips),
         )

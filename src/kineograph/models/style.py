@@ -23,7 +23,8 @@ class Style(nn.Module):
         super().__init__()
         inner, seen = config.mood, PATCH**2 * config.canvas_width
         self.read = nn.Sequential(nn.Linear(2 * config.channels, inner), nn.SiLU())
-        self.tell = nn.Sequential(nn.Linear(config.mood + seen, inner), nn.SiLU())
+        told = config.mood + seen + 2 * config.channels
+        self.tell = nn.Sequential(nn.Linear(told, inner), nn.SiLU())
         self.posterior_head = begun_small(nn.Linear(inner, 2 * config.style))
         self.prior_head = begun_small(nn.Linear(inner, 2 * config.style))
         self.enter = nn.Linear(config.style, config.mood)
@@ -35,10 +36,11 @@ class Style(nn.Module):
         """That of clips with these statistics (B, 2 C)."""
         return Gaussian.of(self.posterior_head(self.read(statistics)))
 
-    def prior(self, summary: Tensor, canvas: Tensor) -> Gaussian:
-        """That of captions (B, M) and canvases (B, t, 4 canvas width, h/2, w/2) that have been read."""
-        seen = canvas.mean(dim=(1, 3, 4))
-        return Gaussian.of(self.prior_head(self.tell(torch.cat([summary, seen], dim=1))))
+    def prior(self, summary: Tensor, canvas: Tensor, before: Tensor) -> Gaussian:
+        """That of captions (B, M) and canvases (B, t, 4 canvas width, h/2, w/2) that have been read, and of
+        clips to be changed, of which the statistics (B, 2 C) are told, 0 where there is none."""
+        told = torch.cat([summary, canvas.mean(dim=(1, 3, 4)), before], dim=1)
+        return Gaussian.of(self.prior_head(self.tell(told)))
 
     def mood(self, summary: Tensor, style: Tensor) -> Tensor:
         """(B, M)"""

@@ -4,8 +4,9 @@
 
 - what is wholly known, with all of its past, goes through the posterior and is remembered as it is;
 - what else is known is on the canvas, which prior and predictor see;
-- a clip to be changed is read by the posterior, and predicted again with the caption and the style that are
-  wanted. Where the data has pairs of clips, that is learnt from them.
+- a clip to be changed is read by the posterior, and predicted again with the caption that is wanted. Its
+  style is another clip's or, if none is given, what the prior makes of the caption and of the style that it
+  had. This is learnt from pairs of clips.
 
     B clips, T frames, H x W pixels; t latent frames, h x w cells, C latent channels; M numbers of a mood.
 """
@@ -63,8 +64,8 @@ class VaeLoss:
     what the style says of the channels.
 
     Shares of the rows: `drop` have no caption; `own` are shown what was made so far instead of the truth, as
-    in sampling; `begun` tell their style by their first frames alone; of those that are made from a partner
-    in the data, `edited` are.
+    in sampling; `begun` tell their style by their first frames alone; of those that have a partner in the
+    data, `edited` are made from it.
     """
 
     beta: float = 1.0
@@ -74,7 +75,7 @@ class VaeLoss:
     drop: float = 0.1
     own: float = 0.3
     begun: float = 0.3
-    edited: float = 0.5
+    edited: float = 0.75
 
 
 class VaeObjective:
@@ -95,9 +96,9 @@ class VaeObjective:
         for a canvas, or the `source` that they are made from and the `style` of clips that look alike."""
         clean, styles = batch["latents"].float(), self.networks.style
         summary, canvas = self._told(batch, draw)
-        seen, looks_seen, looks = self._seen(batch, clean, draw)
+        seen, looks_seen, looks, before = self._seen(batch, clean, draw)
         noise = torch.randn(len(clean), self.networks.config.style, generator=draw).to(clean)
-        q, p = styles.posterior(looks), styles.prior(summary, canvas)
+        q, p = styles.posterior(looks), styles.prior(summary, canvas, before)
         style, seen = q.sample(noise), self.networks.content(seen, looks_seen, noise)
         cue = self._cue(styles.mood(summary, style), canvas, seen, styles.off(clean, style), draw)
         made = list(self.networks.dynamics.unroll(cue, self._noises(clean, draw)))
@@ -118,20 +119,21 @@ class VaeObjective:
 
     def _seen(
         self, batch: Mapping[str, Tensor], clean: Tensor, draw: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The latents (B, t, C, h, w) that the posterior reads, and statistics (B, 2 C) of these and of those
-        that are to be made of them."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The latents (B, t, C, h, w) that the posterior reads, and statistics (B, 2 C): of these, of those
+        that are to be made of them, and what the prior is told, 0 of clips that aren't to be changed."""
         rows, groups = clean.shape[:2]
         begun = torch.rand(rows, 1, generator=draw) < self.config.begun
         stop = torch.where(begun, torch.randint(1, groups + 1, (rows, 1), generator=draw), groups)
         shown = (torch.arange(groups) < stop).to(clean.device)
         looks = statistics(clean, shown)
         if "source" not in batch:
-            return clean, looks, looks
+            return clean, looks, looks, torch.zeros_like(looks)
         source, wanted = _beside(batch["source"], clean), _beside(batch["style"], looks)
         edited = (torch.rand(rows, generator=draw) < self.config.edited).to(clean.device) & _is_told(source)
         seen = source.where(edited[:, None, None, None, None], clean)
-        return seen, statistics(seen, shown), wanted.where((edited & _is_told(wanted))[:, None], looks)
+        had, styled = statistics(seen, shown), edited & _is_told(wanted)
+        return seen, had, wanted.where(styled[:, None], looks), had * edited[:, None]
 
     def _cue(self, mood: Tensor, canvas: Tensor, seen: Tensor, content: Tensor, draw: torch.Generator) -> Cue:
         held = torch.rand(len(mood), 1, generator=draw).to(mood.device) >= self.config.own
@@ -257,9 +259,10 @@ class Vae(PromptedModel[VaeNetworks]):
         noise = self.drawn(noises, "style", 0, (networks.config.style,))
         looks = statistics(seen, read)
         styled = _is_told(told.looks)
-        prior = networks.style.prior(summaries[0], canvas)
+        prior = networks.style.prior(summaries[0], canvas, looks * changed[:, None])
         own = networks.style.posterior(told.looks.where(styled[:, None], looks))
-        style = own.instead(prior.tempered(TEMPERATURE), styled | read.any(dim=1)).sample(noise)
+        kept = styled | (read.any(dim=1) & ~changed)
+        style = own.instead(prior.tempered(TEMPERATURE), kept).sample(noise)
         return style, Cue(
             [networks.style.mood(summary, style) for summary in summaries],
             canvas,

@@ -78,7 +78,7 @@ def gan() -> GANRecipe:
 
 def _vae_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("encoder", "decoder", "block"), weight_decay=0.01, warmup=50)
-    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=4, guided=8)
+    return Stage(32, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=4, guided=16)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def vae() -> VaeRecipe:
 
 def _rnn_stage() -> Stage:
     optim = OptimConfig(rate=2e-3, muon=("blocks", "cells"), weight_decay=0.01, warmup=50)
-    return Stage(16, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=2, guided=4, played=2)
+    return Stage(16, TrainConfig(minutes=MINUTES, optim=optim, compile=True), canvas=4, guided=6, played=2)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from kineograph.training.pictures import Pictures
 from kineograph.training.recipe import WORLD, Recipe, Stage
 from kineograph.training.sheets import Sheet
 from kineograph.worlds.captions import words
-from kineograph.worlds.world import FULL, WORLDS
+from kineograph.worlds.world import WORLDS
 
 T = TypeVar("T")
 RecipeT = TypeVar("RecipeT", bound=Recipe)
@@ -172,7 +172,7 @@ class Run(ABC, Generic[RecipeT]):
         return encoded
 
     def _words(self, clips: Shards) -> tuple[str, ...]:
-        own = words(FULL) if self.on_world else Vocabulary.of(clips.captions).words
+        own = words(WORLDS[self.recipe.world]) if self.on_world else Vocabulary.of(clips.captions).words
         known = self.init.networks.config.words if self.init else ()
         return tuple(sorted({*own, *known}))
 
