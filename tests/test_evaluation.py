@@ -319,7 +319,8 @@ def test_a_model_of_the_small_world_is_measured_on_it_alone(tmp_path):
     assert {cell.world for cell in small.cells} == {SMALL}
     assert {cell.world for cell in full.cells} == {SMALL, FULL}
     assert {edit.world for edit in small.edits} <= {SMALL}
-    assert (small.grounds, bool(full.grounds)) == ([], True)
+    assert {ground.world for ground in small.grounds} == {SMALL}
+    assert {ground.world for ground in full.grounds} == {FULL}
 
 
 def test_nearest_distance_is_in_levels():

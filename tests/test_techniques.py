@@ -20,7 +20,7 @@ from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.presets import PRESETS
 from kineograph.worlds.captions import words
-from kineograph.worlds.world import FULL, SMALL
+from kineograph.worlds.world import FULL, SMALL, WORLDS
 
 FOLDER = ROOT / "docs" / "techniques"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -78,7 +78,8 @@ COSTS = [
 @cache
 def made(preset: str) -> tuple[Any, Any]:
     """The networks of a preset, without numbers in them, and a model of them."""
-    recipe, vocabulary = PRESETS[preset](), tuple(words(FULL))
+    recipe = PRESETS[preset]()
+    vocabulary = tuple(words(WORLDS[recipe.world]))
     with torch.device("meta"):
         if isinstance(recipe, FamilyRecipe):
             networks = recipe.kind.networks(replace(recipe.network, words=vocabulary))

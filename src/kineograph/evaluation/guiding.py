@@ -73,7 +73,7 @@ GROUNDS = (
     Ground("robots", ("pose",), _with_robots),
     Ground("cameras", ("camera",), _filmed),
     Ground("actions", ("actions",), _played),
-    Ground("actions", ("actions",), partial(_played, world=SMALL), SMALL),
+    Ground("actions of the small world", ("actions",), partial(_played, world=SMALL), SMALL),
 )
 
 
