@@ -20,7 +20,7 @@ from kineograph.text.vocabulary import Vocabulary
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.presets import PRESETS
 from kineograph.worlds.captions import words
-from kineograph.worlds.world import FULL, SMALL, WORLDS
+from kineograph.worlds.world import SMALL, WORLDS
 
 FOLDER = ROOT / "docs" / "techniques"
 PAGES = sorted(FOLDER.glob("*.md"))

@@ -228,6 +228,13 @@ def test_every_partner_is_there_and_points_back(count):
             assert learnt[number + lesson.partner].partner == -lesson.partner
 
 
+def test_clips_of_the_small_world_look_alike_on_one_ground_at_one_time():
+    learnt = lessons(64, 2, SMALL)
+    manners = world.rendered(learnt, 3, 32, SMALL)["manner"].tolist()
+    looks = [(lesson.scene.ground, lesson.scene.time) for lesson in learnt]
+    assert len(set(zip(manners, looks, strict=True))) == len(set(manners)) == len(set(looks)) > 8
+
+
 def test_half_the_lessons_about_the_small_world_are_in_pairs_and_one_of_eight_is_played():
     learnt = lessons(64, 2, SMALL)
     assert lessons(20, 2, SMALL) == learnt[:20]

@@ -8,7 +8,7 @@ camera    (N, T, 2) float32        the same
 actions   (N, T) uint8             (N, T, 4), one action to a frame, NaN where nobody acts (255)
 depth     (N, T, g/2, g/2) uint8   (N, T, g, g) nearness
 edges     (N, T, g, g/8) uint8     (N, T, g, g), one bit a cell
-manner    (N,) uint8               style number: it chooses clips of one style
+manner    (N,) uint8               number of the style: it chooses clips that look alike
 partner   (N,) int8                where the clip's partner stands, from here
 kind      (N,) uint8               of the first thing: clips can be balanced by it
 color     (N,) uint8               the same
@@ -28,7 +28,8 @@ from kineograph.data.lessons import Lesson
 from kineograph.models.guides import MAP_CELL
 from kineograph.models.tokenizer import SPACE_STRIDE
 from kineograph.worlds.renderer import Rendered
-from kineograph.worlds.world import FULL
+from kineograph.worlds.scene import Scene
+from kineograph.worlds.world import FULL, World
 
 NOBODY = 255  # no action
 CELL = SPACE_STRIDE // MAP_CELL  # pixels along the side of a map's cell
@@ -36,8 +37,8 @@ FIELDS = ("tracks", "boxes", "pose", "camera", "actions", "depth", "edges", "man
 LOOKS = ("kind", "color")
 
 
-def pack(rendered: Rendered, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-    """The truth about rendered lessons, in `FIELDS` and `LOOKS`; things that a plate leaves out have none."""
+def pack(rendered: Rendered, lessons: Sequence[Lesson], world: World = FULL) -> dict[str, Tensor]:
+    """The truth about rendered lessons of a world, in `FIELDS` and `LOOKS`; plates tell of no things."""
     frames = rendered.frames.shape[1]
     left_out = torch.tensor([not lesson.things for lesson in lessons])
     return {
@@ -48,11 +49,18 @@ def pack(rendered: Rendered, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
         "actions": torch.tensor([_actions(lesson, frames) for lesson in lessons], dtype=torch.uint8),
         "depth": _nearness(rendered.depth),
         "edges": _bits(rendered.edges),
-        "manner": torch.tensor([FULL.styles.index(one.scene.style) for one in lessons], dtype=torch.uint8),
+        "manner": _numbers([_manner(lesson.scene, world) for lesson in lessons]),
         "partner": torch.tensor([lesson.partner for lesson in lessons], dtype=torch.int8),
         "kind": _numbers([FULL.kinds.index(lesson.scene.things[0].kind) for lesson in lessons]),
         "color": _numbers([FULL.colors.index(lesson.scene.things[0].color) for lesson in lessons]),
     }
+
+
+def _manner(scene: Scene, world: World) -> int:
+    """That of its style or, in a world of one style, of its ground and time of day."""
+    if len(world.styles) > 1:
+        return world.styles.index(scene.style)
+    return world.grounds.index(scene.ground) * len(world.times) + world.times.index(scene.time)
 
 
 def _numbers(values: Sequence[int]) -> Tensor:

@@ -29,11 +29,12 @@ def clips(
     learnt = lessons(count, seed, of)
     for start in range(0, count, part):
         these = learnt[start : start + part]
-        yield rendered(these, frames, size), [lesson.caption for lesson in these]
+        yield rendered(these, frames, size, of), [lesson.caption for lesson in these]
 
 
-def rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Tensor]:
-    """The fields of `clips` of lessons, in their order; scenes and plates are each rendered together."""
+def rendered(learnt: Sequence[Lesson], frames: int, size: int, of: World = FULL) -> dict[str, Tensor]:
+    """The fields of `clips` of lessons about a world, in their order; scenes and plates are each rendered
+    together."""
     found: dict[int, dict[str, Tensor]] = {}
     for things in (True, False):
         chosen = [number for number, lesson in enumerate(learnt) if lesson.things == things]
@@ -43,7 +44,7 @@ def rendered(learnt: Sequence[Lesson], frames: int, size: int) -> dict[str, Tens
         scenes = [lesson.scene for lesson in these]
         drawn = render(scenes, frames, size, FPS, things=things)
         fields = {"frames": drawn.frames, "focus": _around(drawn.segmentation > 0)}
-        fields |= truth.pack(drawn, these)
+        fields |= truth.pack(drawn, these, of)
         found |= {n: {name: values[row] for name, values in fields.items()} for row, n in enumerate(chosen)}
     rows = [found[number] for number in range(len(learnt))]
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

@@ -65,7 +65,7 @@ class VaeLoss:
 
     Shares of the rows: `drop` have no caption; `own` are shown what was made so far instead of the truth, as
     in sampling; `begun` tell their style by their first frames alone; of those that have a partner in the
-    data, `edited` are made from it.
+    data, `edited` are made from it, and of these, if it looks otherwise, `lent` in the style of a third clip.
     """
 
     beta: float = 1.0
@@ -76,6 +76,7 @@ class VaeLoss:
     own: float = 0.3
     begun: float = 0.3
     edited: float = 0.75
+    lent: float = 0.5
 
 
 class VaeObjective:
@@ -130,9 +131,11 @@ class VaeObjective:
         if "source" not in batch:
             return clean, looks, looks, torch.zeros_like(looks)
         source, wanted = _beside(batch["source"], clean), _beside(batch["style"], looks)
-        edited = (torch.rand(rows, generator=draw) < self.config.edited).to(clean.device) & _is_told(source)
+        chances = torch.tensor([[self.config.edited], [self.config.lent]])
+        chosen, lent = (torch.rand(2, rows, generator=draw) < chances).to(clean.device)
+        edited = chosen & _is_told(source)
         seen = source.where(edited[:, None, None, None, None], clean)
-        had, styled = statistics(seen, shown), edited & _is_told(wanted)
+        had, styled = statistics(seen, shown), edited & lent & _is_told(wanted)
         return seen, had, wanted.where(styled[:, None], looks), had * edited[:, None]
 
     def _cue(self, mood: Tensor, canvas: Tensor, seen: Tensor, content: Tensor, draw: torch.Generator) -> Cue:
