@@ -2,7 +2,7 @@
 
 SVG-LP (Denton & Fergus 2018, arXiv 1802.07687), with a caption c and a style s of the whole clip:
 
-    s   ~ p(s | c, canvas)                  from a clip: q(s | mean and deviation of its channels)
+    s   ~ p(s | c, canvas, style before)    from a clip: q(s | mean and deviation of its channels)
     z_t ~ p(z_t | y_<t, s, c, canvas)       from a clip: q(z_t | y_<=t, s, c)
     y_t = f(y_<t, z_<=t, s, c, canvas)      x_t = mean(s) + deviation(s) y_t
 
