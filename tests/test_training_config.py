@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import diffusion_networks
@@ -135,6 +136,15 @@ def test_a_recipe_that_was_kept_before_its_newer_settings_were_there(tmp_path):
         del values[name]
     (tmp_path / recipes.RECIPE).write_text(json.dumps(values))
     assert recipes.kept(tmp_path) == playground()
+
+
+@pytest.mark.parametrize("preset", ["diffusion-small", "unet", "gan", "vae", "convlstm", "mingru"])
+def test_what_a_loss_is_made_of_can_be_set(preset):
+    recipe = override(PRESETS[preset](), {"loss.drop": "0.5"})
+    with torch.device("meta"):
+        networks = recipe.kind.networks(replace(recipe.network, words=("a",)))
+    for made in recipe.objectives.values():
+        assert {objective.config.drop for objective in made(networks)} == {0.5}
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.floats(0.01, 10_000))

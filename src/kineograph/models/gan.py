@@ -144,9 +144,11 @@ class GeneratorObjective:
         return scores
 
 
-def objectives(networks: GANNetworks) -> list[DiscriminatorObjective | GeneratorObjective]:
+def objectives(
+    networks: GANNetworks, loss: GANLoss | None = None
+) -> list[DiscriminatorObjective | GeneratorObjective]:
     """The discriminator moves first, so that the generator meets what it has learnt."""
-    return [DiscriminatorObjective(networks), GeneratorObjective(networks)]
+    return [DiscriminatorObjective(networks, loss), GeneratorObjective(networks, loss)]
 
 
 # The model

@@ -179,9 +179,9 @@ def _is_told(values: Tensor) -> Tensor:
     return ~values.flatten(1).isnan().any(dim=1)
 
 
-def objectives(networks: VaeNetworks) -> list[VaeObjective]:
+def objectives(networks: VaeNetworks, loss: VaeLoss | None = None) -> list[VaeObjective]:
     """What the family is trained by, beside the tokenizer."""
-    return [VaeObjective(networks)]
+    return [VaeObjective(networks, loss)]
 
 
 # The model

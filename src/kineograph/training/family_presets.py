@@ -3,18 +3,22 @@ the main one of each family in four on a large GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from kineograph import models
 from kineograph.models.dynamics import RnnConfig
+from kineograph.models.flow import FlowLoss, FlowObjective
+from kineograph.models.gan import GANLoss
 from kineograph.models.players import GANConfig
 from kineograph.models.predictor import TransformerConfig
 from kineograph.models.prompted import LatentFamily
+from kineograph.models.rnn import RnnLoss, RnnObjective
 from kineograph.models.small_diffusion import SmallDiffusionConfig
 from kineograph.models.stochastic import VaeConfig
+from kineograph.models.vae import VaeLoss
 from kineograph.training.family_recipe import FamilyRecipe
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
@@ -35,11 +39,16 @@ class SmallDiffusionRecipe(FamilyRecipe):
     """A small diffusion model."""
 
     network: SmallDiffusionConfig = field(default_factory=lambda: SmallDiffusionConfig(tokenizer_of=HOME))
+    loss: FlowLoss = field(default_factory=FlowLoss)
     flow_stage: Stage = field(default_factory=_flow_stage)
 
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.small_diffusion.FAMILY
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
+        return {"flow": lambda networks: [FlowObjective(networks, self.loss)]}
 
 
 def diffusion_small() -> SmallDiffusionRecipe:
@@ -64,11 +73,16 @@ class GANRecipe(FamilyRecipe):
     """A GAN."""
 
     network: GANConfig = field(default_factory=lambda: GANConfig(tokenizer_of=HOME))
+    loss: GANLoss = field(default_factory=GANLoss)
     gan_stage: Stage = field(default_factory=_gan_stage)
 
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.gan.FAMILY
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
+        return {"gan": lambda networks: models.gan.objectives(networks, self.loss)}
 
 
 def gan() -> GANRecipe:
@@ -86,11 +100,16 @@ class VaeRecipe(FamilyRecipe):
     """A generative VAE."""
 
     network: VaeConfig = field(default_factory=lambda: VaeConfig(tokenizer_of=HOME))
+    loss: VaeLoss = field(default_factory=VaeLoss)
     vae_stage: Stage = field(default_factory=_vae_stage)
 
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.vae.FAMILY
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
+        return {"vae": lambda networks: models.vae.objectives(networks, self.loss)}
 
 
 def vae() -> VaeRecipe:
@@ -108,11 +127,16 @@ class RnnRecipe(FamilyRecipe):
     """A model that predicts frame after frame."""
 
     network: RnnConfig = field(default_factory=lambda: RnnConfig(tokenizer_of=HOME))
+    loss: RnnLoss = field(default_factory=RnnLoss)
     rnn_stage: Stage = field(default_factory=_rnn_stage)
 
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.rnn.FAMILY
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
+        return {"rnn": lambda networks: [RnnObjective(networks, self.loss)]}
 
 
 def recurrent(cell: str, width: int, depth: int) -> RnnRecipe:

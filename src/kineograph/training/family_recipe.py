@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ def text_stage() -> Stage:
 @dataclass(frozen=True)
 class FamilyRecipe(Recipe):
     """A model of latents and captions; `network` is its config, but for the words. Each stage of its family
-    has a field `NAME_stage`."""
+    has a field `NAME_stage`; what its loss is made of, a field `loss`."""
 
     world: str = "small"
     latents: int = 8192
@@ -50,6 +50,11 @@ class FamilyRecipe(Recipe):
     @abstractmethod
     def kind(self) -> LatentFamily[Any, Any, Any]:
         """The family's networks, objectives and model."""
+
+    @property
+    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
+        """What the networks learn by, a stage each."""
+        return self.kind.objectives
 
     @property
     def family(self) -> str:
@@ -84,7 +89,7 @@ class FamilyRecipe(Recipe):
             "latents": torch.randn(2, groups, config.channels, height, width),
             "caption": torch.zeros(2, config.text_length, dtype=torch.long),
         }
-        for objectives in self.kind.objectives.values():
+        for objectives in self.objectives.values():
             for objective in objectives(networks):
                 objective.loss(batch, torch.Generator().manual_seed(0))
 
