@@ -141,20 +141,24 @@ def never(z, time):
 
 
 @pytest.mark.parametrize("time", [0.0, 0.3, 0.9])
-def test_scale_one_is_the_plain_velocity_at_its_plain_cost(time):
-    assert torch.equal(guided(TWO.velocity, never, 1.0, (0, 1))(START, time), TWO.velocity(START, time))
+def test_without_a_scale_it_is_the_plain_velocity_at_its_plain_cost(time):
+    assert torch.equal(guided(TWO.velocity, never, None, (0, 1))(START, time), TWO.velocity(START, time))
 
 
 @pytest.mark.parametrize("time", [0.0, 0.29, 0.81, 0.99])
 def test_outside_the_interval_it_is_the_plain_velocity_at_its_plain_cost(time):
-    assert torch.equal(guided(TWO.velocity, never, 4.0, (0.3, 0.8))(START, time), TWO.velocity(START, time))
+    assert torch.equal(
+        guided(TWO.velocity, never, torch.full_like(START, 4.0), (0.3, 0.8))(START, time),
+        TWO.velocity(START, time),
+    )
 
 
-@given(st.floats(0, 10), st.floats(0.3, 0.8))
-def test_inside_it_is_linear_in_the_scale(scale, time):
+@given(st.floats(0, 10), st.floats(0, 10), st.floats(0.3, 0.8))
+def test_inside_it_is_linear_in_the_scale_of_each_row(one, other, time):
     with_prompt, without = both(START, time)
-    pushed = guided(never, both, scale, (0.3, 0.8)) if scale != 1 else guided(TWO.velocity, never, 1, (0, 1))
-    assert torch.allclose(pushed(START, time), (1 - scale) * without + scale * with_prompt)
+    scales = torch.linspace(one, other, len(START), dtype=START.dtype)
+    expected = (1 - scales) * without + scales * with_prompt
+    assert torch.allclose(guided(never, both, scales, (0.3, 0.8))(START, time), expected)
 
 
 # Schedules

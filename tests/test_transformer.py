@@ -126,7 +126,7 @@ def leds(all_networks):
         )
         predictor = shaken(TransformerNetworks(config)).eval().predictor
         text, nothing = torch.randn(2, 2, 5, 8)
-        made[order] = Led(predictor, text, nothing, scale=1.5, dtype=torch.float32)
+        made[order] = Led(predictor, text, nothing, scale=torch.full((2,), 1.5), dtype=torch.float32)
     return made
 
 

@@ -99,7 +99,7 @@ class _Led:
     """
 
     def __init__(self, model: Diffusion, conditions: Conditions, window: Window) -> None:
-        self.model, self.conditions = model, conditions
+        self.model, self.conditions, self.window = model, conditions, window
         self.clean, self.held = window.clean, window.held
         seen = partly_known(window.known, self.clean)
         canvas = fold_canvas(window.frames, seen) if bool(seen.any()) else None
@@ -125,7 +125,7 @@ class _Led:
 
     def velocity(self, sampling: Sampling) -> Velocity:
         """Where the prompts lead, pushed by guidance."""
-        return guided(self._prompted, self._both, sampling.guidance, sampling.interval)
+        return guided(self._prompted, self._both, self.window.push(sampling.guidance), sampling.interval)
 
     def _prompted(self, z: Tensor, time: float) -> Tensor:
         return mixed(self.weights, self._slopes(z, time, self.prompted))

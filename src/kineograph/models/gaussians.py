@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kineograph.sampling.guidance import pushed
+
 LEAST = 0.02  # deviation
 
 
@@ -48,8 +50,11 @@ def divergence(q: Gaussian, p: Gaussian) -> Tensor:
     return ((p.deviation / q.deviation).log() + apart - 0.5).flatten(1).sum(dim=1)
 
 
-def guided_prior(priors: Sequence[Gaussian], scale: float) -> Gaussian:
-    """The prior with the caption, its mean pushed away from that without (arXiv 2207.12598), if that is
-    there too. Of two Gaussians of one deviation, p^scale p0^(1 - scale) is just that."""
-    first, last = priors[0], priors[-1]
-    return Gaussian(last.mean + scale * (first.mean - last.mean), first.deviation)
+def guided_prior(priors: Sequence[Gaussian], scale: Tensor | None) -> Gaussian:
+    """The prior with the caption, its mean pushed away from that without (arXiv 2207.12598) by each row's
+    `scale` (B,), if there is one. Of two Gaussians of one deviation, p^scale p0^(1 - scale) is just that."""
+    first, *others = priors
+    if scale is None:
+        return first
+    [without] = others
+    return Gaussian(pushed(first.mean, without.mean, scale), first.deviation)

@@ -26,6 +26,7 @@ from kineograph.models.folding import CANVAS
 from kineograph.models.layers import RMSNorm, SwiGLU, attend, heads_of, read_by, rotary_angles
 from kineograph.models.precision import autocast
 from kineograph.models.prompted import LatentConfig, LatentNetworks
+from kineograph.sampling.guidance import pushed
 
 Order = Literal["masked", "raster"]
 Draw = Callable[[int, tuple[int, ...]], Tensor]  # standard normal numbers (B, *shape), by number and shape
@@ -268,7 +269,7 @@ class Led:
     Args:
         captions, nothing: encoded text (B, L, text width).
         canvas: a folded canvas (B, t, h, w, 4096) or None.
-        scale: of guidance, 1 for none.
+        scale: of guidance, (B,), or None for none.
         dtype: of the matrix products, None for the device's own.
     """
 
@@ -278,12 +279,12 @@ class Led:
         captions: Tensor,
         nothing: Tensor,
         canvas: Tensor | None = None,
-        scale: float = 1.0,
+        scale: Tensor | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         self.predictor, self.scale = predictor, scale
         self.autocast = partial(autocast, captions.device, dtype)
-        self.text = captions if scale == 1.0 else torch.cat([captions, nothing])
+        self.text = captions if scale is None else torch.cat([captions, nothing])
         with self.autocast():
             self.told = None if canvas is None else self._twice(predictor.canvas(canvas))
             self.past = predictor.begin(self.text)
@@ -318,14 +319,13 @@ class Led:
     def _pushed(self, y: Tensor, groups: slice) -> Tensor:
         with self.autocast():
             logits = self.predictor.logits(self.predictor.features(y, groups), self.rows)
-        if self.scale == 1.0:
+        if self.scale is None:
             return logits
         with_prompt, without = logits.chunk(2)
-        pushed: Tensor = without + self.scale * (with_prompt - without)
-        return pushed
+        return pushed(with_prompt, without, self.scale)
 
     def _twice(self, x: Tensor) -> Tensor:
-        return x if self.scale == 1.0 else torch.cat([x, x])
+        return x if self.scale is None else torch.cat([x, x])
 
 
 def picked(logits: Tensor, normals: Tensor) -> Tensor:

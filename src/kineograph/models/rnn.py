@@ -230,7 +230,8 @@ class Rnn(PromptedModel[RnnNetworks]):
         if not bool(given[:, 0].all()):
             nothing = self.networks.led(conditions.nothing, backwards)
             noise = self.drawn(noises, f"first {window.number}", 0, self.networks.config.frame)
-            for done, first in self._first(chain, nothing, noise[:, None], sampling):
+            push = window.push(sampling.guidance)
+            for done, first in self._first(chain, nothing, noise[:, None], push, sampling):
                 values[:, :1] = torch.where(given[:, :1], values[:, :1], first)
                 yield done, in_order(values, backwards)
         rolled = chain.roll(self.networks, chain.given[:, :-1])
@@ -277,9 +278,10 @@ class Rnn(PromptedModel[RnnNetworks]):
         return fold_actions(actions.to(self.device).masked_fill(backwards[:, None, None], torch.nan))
 
     def _first(
-        self, chain: Chain, nothing: Tensor, noise: Tensor, sampling: Sampling
+        self, chain: Chain, nothing: Tensor, noise: Tensor, push: Tensor | None, sampling: Sampling
     ) -> Iterator[tuple[int, Tensor]]:
-        """From noise to the first latent frame (B, 1, C, h, w), a step of the solver at a time."""
+        """From noise to the first latent frame (B, 1, C, h, w), a step of the solver at a time, pushed away
+        from the one that is told nothing."""
 
         def slopes(z: Tensor, time: float, *captions: Tensor) -> tuple[Tensor, ...]:
             again = (len(captions), 1, 1, 1, 1)
@@ -297,7 +299,7 @@ class Rnn(PromptedModel[RnnNetworks]):
             with_prompt, without = slopes(z, time, chain.caption, nothing)
             return with_prompt, without
 
-        velocity = guided(one, both, sampling.guidance, sampling.interval)
+        velocity = guided(one, both, push, sampling.interval)
         solved = SOLVERS[sampling.solver](velocity, noise, times(sampling.steps, sampling.shift))
         for done, z in enumerate(solved, 1):
             yield evaluations(sampling.solver, done), z

@@ -221,7 +221,7 @@ class CanvasReader(nn.Module):
 class Cue:
     """What clips are made by.
 
-    `moods` (B, M) are with the captions and, where guidance of this `scale` is wanted, without; `canvas`
+    `moods` (B, M) are with the captions and, where guidance of this `scale` (B,) is wanted, without; `canvas`
     (B, t, 4 canvas width, h/2, w/2) is read. Contents are (B, t, C, h, w): the posterior reads `seen` and is
     believed where `read` (B, t) bool; `given` is remembered instead of what was made where `held` is true.
     """
@@ -232,7 +232,7 @@ class Cue:
     read: Tensor
     given: Tensor
     held: Tensor
-    scale: float = 1.0
+    scale: Tensor | None = None
     temperature: float = 1.0
 
     def drawn_from(self, number: int, q: Gaussian, priors: Sequence[Gaussian]) -> Gaussian:

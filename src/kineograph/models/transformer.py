@@ -53,7 +53,7 @@ class Transformer(PromptedModel[TransformerNetworks]):
         """Code after code; the latents change whenever another frame of them is made."""
         config = self.networks.config
         each = self.evaluations(sampling) // config.grid[0]
-        led = self._led(conditions, window, sampling.guidance)
+        led = self._led(conditions, window, window.push(sampling.guidance))
         draw = partial(self.drawn, noises, f"codes {window.number}")
         known = self._known(window, latents)
         values = self._latents(known, window, latents)
@@ -62,12 +62,12 @@ class Transformer(PromptedModel[TransformerNetworks]):
                 values = self._latents(codes, window, latents)
             yield done, values
 
-    def _led(self, conditions: Prompts, window: Window, guidance: float) -> Led:
+    def _led(self, conditions: Prompts, window: Window, push: Tensor | None) -> Led:
         seen = partly_known(window.known, window.clean)
         told = self.networks.config.order == "masked" and bool(seen.any())
         canvas = fold_canvas(window.frames, seen) if told else None
         texts = conditions.captions, conditions.nothing
-        return Led(self.networks.predictor, *texts, canvas, guidance, self.dtype)
+        return Led(self.networks.predictor, *texts, canvas, push, self.dtype)
 
     def _known(self, window: Window, latents: Tensor) -> Tensor:
         """The codes (B, S, G) of what the window holds, the others unknown."""

@@ -255,7 +255,8 @@ class Vae(PromptedModel[VaeNetworks]):
         known = partly_known(window.known, window.clean)
         folded = fold_canvas(window.frames, known) if bool(known.any()) else None
         canvas = networks.canvas(folded, len(noises))
-        captions = [conditions.captions] + [conditions.nothing] * (sampling.guidance != 1)
+        push = window.push(sampling.guidance)
+        captions = [conditions.captions] + [conditions.nothing] * (push is not None)
         summaries = [networks.reader(caption) for caption in captions]
         read = window.clean | changed[:, None]
         seen = told.source.where(changed[:, None, None, None, None], held)
@@ -273,7 +274,7 @@ class Vae(PromptedModel[VaeNetworks]):
             read=read,
             given=networks.content(held, statistics(held, window.clean), noise),
             held=window.clean,
-            scale=sampling.guidance,
+            scale=push,
             temperature=TEMPERATURE,
         )
 

@@ -62,6 +62,16 @@ class Window:
         """The same, (B, t, 1, 1, 1)."""
         return self.clean[:, :, None, None, None]
 
+    def push(self, guidance: float) -> Tensor | None:
+        """How far each clip (B,) is to be pushed along its prompt, None if no further than it says.
+
+        The more of a clip is known, the more that says of the rest and the less the prompt has to: a strong
+        push, which brings out what a prompt names, then only takes the rest away from what fits.
+        """
+        if guidance == 1.0:
+            return None
+        return 1.0 + (guidance - 1.0) * (~self.known).flatten(1).float().mean(dim=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Latents:

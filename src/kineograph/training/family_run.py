@@ -69,7 +69,8 @@ class FamilyRun(Run[FamilyRecipe]):
         drawn = recipe.seed, recipe.balance
         data = latents.FlowBatches(encoded, clips, vocabulary, config.text_length, *rows, *drawn)
         own = {part: module for part, module in networks.named_children() if part != "tokenizer"}
-        learner = Learner(nn.ModuleDict(own), recipe.objectives[name](networks), recipe.kind.hot(networks))
+        objectives = list(recipe.objectives[name](networks))
+        learner = Learner(nn.ModuleDict(own), objectives, recipe.kind.hot(networks))
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
         sheet = Samples(networks, shown, partial(recipe.kind.modelled, "training"))
         yield from self._stage(name, learner, data, stage, sheet)
