@@ -29,6 +29,7 @@ from kineograph.models.family import Step
 from kineograph.models.flow import PUSH, Drawn, FlowLoss, FlowObjective
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
 from kineograph.models.guides import KINDS, TELL_OF, fold_guides, untold
+from kineograph.models.windows import Window
 from kineograph.request import Request, Walk
 from kineograph.sampling.noise import Noise
 from kineograph.sampling.settings import Sampling
@@ -671,6 +672,21 @@ def test_what_is_played_goes_on_from_any_frame():
     assert torch.equal(known.any(dim=2), past)
     assert torch.equal(past, torch.arange(WINDOW) < past.sum(dim=1, keepdim=True))
     assert set(past.sum(dim=1).tolist()) >= set(range(5, 12))
+
+
+@settings(max_examples=20, deadline=None)
+@given(masks, st.floats(0, 10))
+def test_a_clip_is_pushed_by_the_share_of_it_that_is_unknown(known, guidance):
+    window = Window(0, 0, torch.zeros(*known.shape[:2], 3, *known.shape[2:]), known)
+    pushed = window.push(guidance)
+    if guidance == 1:
+        assert pushed is None
+        return
+    for row, scale in zip(known, pushed.tolist(), strict=True):
+        assert scale == pytest.approx(1 + (guidance - 1) * (~row).double().mean().item(), rel=1e-4)
+    nothing, all_of_it = (replace(window, known=torch.full_like(known, value)) for value in (False, True))
+    assert nothing.push(guidance).tolist() == pytest.approx([guidance] * len(known))
+    assert all_of_it.push(guidance).tolist() == [1.0] * len(known)
 
 
 @settings(max_examples=20, deadline=None)
