@@ -45,6 +45,7 @@ SIZE, PATCH, GIVEN, FRAMES = 64, 4, 10, 20  # pixels, of them in a patch; frames
 STEPS, BATCH, RATE, DECOUPLE = 200, 8, 5e-4, 0.1  # the last two as OpenSTL trains on moving digits
 COMPARED, BLOCK = 20, 5  # steps whose losses are compared, and those of a block that is timed
 MIXED = 6  # blocks in bfloat16
+LAST_BIT = 1 + 2**-23  # of a number of float32, which has 23 bits after the first
 NUMBERS, OUTPUTS, LOSSES, FASTER = 0.01, 1e-5, 1e-4, 1.5  # the aims
 OURS, THEIRS, SOURCE = "ours", "OpenSTL", "https://github.com/chengtan9907/OpenSTL"
 
@@ -274,9 +275,9 @@ class Compared:
     """What was found of a network.
 
     `numbers` are those that learn, `idle` those of OpenSTL that nothing uses. `outputs` and `losses` are the
-    largest differences, `rates` the steps a second, `mixed` the same where products are of bfloat16, None if
-    this machine doesn't multiply it natively. `convolving` is the share of the time of a step of ours that
-    convolutions take.
+    largest differences, `rounding` is what `LAST_BIT` changes in outputs, `rates` are the steps a second,
+    `mixed` the same where products are of bfloat16, None if this machine doesn't multiply it natively.
+    `convolving` is the share of the time of a step of ours that convolutions take.
     """
 
     kind: Kind
@@ -284,6 +285,7 @@ class Compared:
     idle: int
     outputs: float
     losses: float
+    rounding: float
     rates: Two
     mixed: Two | None
     convolving: float
@@ -301,7 +303,7 @@ def compared(kind: Kind, clone: Path, data: Sequence[Batch]) -> Compared:
     network, copied = theirs(kind, clone), Ours(kind)
     shake(network)
     copy(network, copied)
-    outputs = difference(copied, network, data[0])
+    outputs, rounding = difference(copied, network, data[0]), sensitivity(network, data[0])
     ours, other = Training(f"{kind}, {OURS}", copied, data), Training(f"{kind}, {THEIRS}", network, data)
     ours.go(COMPARED)
     other.go(COMPARED)
@@ -313,6 +315,7 @@ def compared(kind: Kind, clone: Path, data: Sequence[Batch]) -> Compared:
         idle=_count(network) - used,
         outputs=outputs,
         losses=float(np.abs(np.subtract(ours.losses, other.losses)).max()),
+        rounding=rounding,
         rates=rates(ours, other),
         mixed=mixed(kind, copied, network, data),
         convolving=convolving(copied, data),
@@ -328,6 +331,14 @@ def difference(one: nn.Module, other: nn.Module, batch: Batch) -> float:
     """The largest in what two networks predict."""
     (made, _), (expected, _) = one(*batch.patched()), other(*batch.patched())
     return float((made - expected).abs().max())
+
+
+@torch.no_grad()
+def sensitivity(network: nn.Module, batch: Batch) -> float:
+    """The largest change in what a network predicts if pixels change by the last bit of their numbers."""
+    frames, mask = batch.patched()
+    (made, _), (other, _) = network(frames, mask), network(LAST_BIT * frames, mask)
+    return float((made - other).abs().max())
 
 
 def rates(ours: Training, other: Training) -> Two:
@@ -362,6 +373,9 @@ def convolving(network: nn.Module, data: Sequence[Batch]) -> float:
 
 # The page
 
+PARITY = ("network", "weights", "OpenSTL's", "apart", "outputs", "rounding", "losses", "parity")
+SPEED = ("network", "steps/s", "OpenSTL's", "times theirs", "convolutions", "at most")
+
 
 def page(found: Sequence[Compared], digits: bool, steps: int, minutes: float) -> str:
     """The figures as a page in Markdown; `digits` says whether digits moved, or blobs in place of them."""
@@ -385,9 +399,11 @@ in patches of {PATCH}, {GIVEN} frames given and {FRAMES - GIVEN} predicted, in b
 
 Ours gets the weights of theirs. `outputs` is the largest difference of what both predict, `losses` that of
 the first {COMPARED} training losses, with the same Adam, clips and masks of reverse scheduled sampling;
-biases that theirs lacks don't learn meanwhile.{unused}
+biases that theirs lacks don't learn meanwhile. `rounding` is what becomes of a last bit: how far the
+outputs of OpenSTL's own network move if all pixels are 1 + 2^-23 times as bright. Nearer than that nobody can
+say whose sums are right.{unused}
 
-{table(("network", "weights", "OpenSTL's", "apart", "outputs", "losses", "parity"), [*map(_parity, found)])}
+{table(PARITY, [*map(_parity, found)])}
 
 The aim is weights within {NUMBERS:.0%}, outputs within {OUTPUTS:g}, losses within {LOSSES:g}: \
 {_verdict([each for each in found if not each.alike])}.
@@ -398,7 +414,7 @@ Steps of training a second: medians of blocks of {BLOCK} steps that take turns, 
 `convolutions` is their share of a step of ours, as a profiler has it, which is rather too low. Both call the
 same ones of torch: if all else took no time, ours would be `at most` so many times as fast as OpenSTL's.
 
-{table(("network", "steps/s", "OpenSTL's", "times theirs", "convolutions", "at most"), [*map(_speed, found)])}
+{table(SPEED, [*map(_speed, found)])}
 {_in_bfloat16(found)}
 The aim is {FASTER} times their speed, float32 beside float32:
 {_verdict([each for each in found if each.rates.ratio < FASTER])}.
@@ -412,6 +428,7 @@ def _parity(found: Compared) -> list[str]:
         f"{found.numbers.theirs:,}",
         f"{found.numbers.ratio - 1:+.2%}",
         f"{found.outputs:.1e}",
+        f"{found.rounding:.1e}",
         f"{found.losses:.1e}",
         "yes" if found.alike else "no",
     ]

@@ -21,6 +21,7 @@ FOUND = Compared(
     idle=4321,
     outputs=2e-6,
     losses=3e-5,
+    rounding=4e-7,
     rates=Two(0.75, 0.5),
     mixed=Two(1.25, 0.75),
     convolving=0.8,
@@ -152,6 +153,7 @@ def test_a_network_that_computes_the_same_is_found_alike(normed, tmp_path, monke
     assert found.alike
     assert found.idle == SMALL["LAYERS"] * (3 + 1)
     assert min(found.rates) > 0
+    assert 0 < found.rounding < 1e-3
     assert (found.mixed is None) == (compute_dtype(torch.device("cpu")) == torch.float32)
     assert 0 < found.convolving < 1
 
@@ -167,7 +169,7 @@ def test_another_gate_is_noticed(tmp_path, monkeypatch):
 def test_the_page_holds_what_was_found():
     page = parity.page([FOUND], digits=True, steps=200, minutes=61.4)
     assert cells(page, "ConvLSTM") == [
-        ["ConvLSTM", "1,005", "1,000", "+0.50%", "2.0e-06", "3.0e-05", "yes"],
+        ["ConvLSTM", "1,005", "1,000", "+0.50%", "2.0e-06", "4.0e-07", "3.0e-05", "yes"],
         ["ConvLSTM", "0.750", "0.500", "1.50", "80%", "1.88"],
         ["ConvLSTM", "1.250", "0.750", "1.67", "2.50"],
     ]
