@@ -400,8 +400,8 @@ in patches of {PATCH}, {GIVEN} frames given and {FRAMES - GIVEN} predicted, in b
 Ours gets the weights of theirs. `outputs` is the largest difference of what both predict, `losses` that of
 the first {COMPARED} training losses, with the same Adam, clips and masks of reverse scheduled sampling;
 biases that theirs lacks don't learn meanwhile. `rounding` is what becomes of a last bit: how far the
-outputs of OpenSTL's own network move if all pixels are 1 + 2^-23 times as bright. Nearer than that nobody can
-say whose sums are right.{unused}
+outputs of OpenSTL's own network move if all pixels are 1 + 2^-23 times as bright. Differences of
+that size are no sign of another computation.{unused}
 
 {table(PARITY, [*map(_parity, found)])}
 

@@ -678,15 +678,15 @@ def test_what_is_played_goes_on_from_any_frame():
 @given(masks, st.floats(0, 10))
 def test_a_clip_is_pushed_by_the_share_of_it_that_is_unknown(known, guidance):
     window = Window(0, 0, torch.zeros(*known.shape[:2], 3, *known.shape[2:]), known)
-    pushed = window.push(guidance)
+    pushed = window.guidance_scale(guidance)
     if guidance == 1:
         assert pushed is None
         return
     for row, scale in zip(known, pushed.tolist(), strict=True):
-        assert scale == pytest.approx(1 + (guidance - 1) * (~row).double().mean().item(), rel=1e-4)
+        assert scale == pytest.approx(1 + (guidance - 1) * (~row).double().mean().item(), abs=1e-5)
     nothing, all_of_it = (replace(window, known=torch.full_like(known, value)) for value in (False, True))
-    assert nothing.push(guidance).tolist() == pytest.approx([guidance] * len(known))
-    assert all_of_it.push(guidance).tolist() == [1.0] * len(known)
+    assert nothing.guidance_scale(guidance).tolist() == pytest.approx([guidance] * len(known), abs=1e-5)
+    assert all_of_it.guidance_scale(guidance).tolist() == [1.0] * len(known)
 
 
 @settings(max_examples=20, deadline=None)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, replace
 
 import pytest
@@ -143,8 +144,25 @@ def test_what_a_loss_is_made_of_can_be_set(preset):
     recipe = override(PRESETS[preset](), {"loss.drop": "0.5"})
     with torch.device("meta"):
         networks = recipe.kind.networks(replace(recipe.network, words=("a",)))
-    for made in recipe.objectives.values():
-        assert {objective.config.drop for objective in made(networks)} == {0.5}
+    for stage in recipe.kind.objectives:
+        assert {objective.config.drop for objective in recipe.objectives(stage, networks)} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("preset", "setting", "value"),
+    [
+        ("diffusion-small", "drop", "1.5"),
+        ("diffusion-small", "independent", "0.5"),
+        ("unet", "push", "0.5"),
+        ("gan", "gamma", "-1"),
+        ("vae", "lent", "-0.1"),
+        ("convlstm", "draws", "0"),
+        ("transformer", "drop", "0.5"),
+    ],
+)
+def test_what_no_loss_is_made_of_is_refused(preset, setting, value):
+    with pytest.raises(RequestError, match=re.escape(f"loss.{setting}")):
+        recipes.check(override(PRESETS[preset](), {f"loss.{setting}": value}))
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.floats(0.01, 10_000))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import tiny_models
 import tiny_vae
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import shaken
 
+from kineograph.canvas import Source, edit_canvas
 from kineograph.evaluation.making import fill, text_canvases
 from kineograph.models.folding import fold_canvas
 from kineograph.models.gaussians import Gaussian, divergence, guided_prior
@@ -156,6 +158,25 @@ def test_guidance_leaves_the_style_of_a_clip_to_its_caption(networks, monkeypatc
     plain, pushed = (fill(text_canvases(tiny_models.CAPTIONS[:2], each.spec), each).frames for each in models)
     assert all(torch.equal(style, styles[0]) for style in styles)
     assert (plain != pushed).any()
+
+
+def test_a_long_edit_goes_on_in_the_style_that_it_has_begun_in(networks, monkeypatch):
+    """Its second window is in no other style if the clip that it changes ends in another."""
+    styles, on = [], networks.style.on
+    monkeypatch.setattr(
+        networks.style, "on", lambda content, style: styles.append(style) or on(content, style)
+    )
+    model = FAMILY.modelled("vae", networks)
+    window, short = model.spec.window, tiny_models.CLIPS[0][:1]
+    given = np.concatenate([tiny_models.CLIPS[0][:window], *[short] * 4])
+    told = []
+    for level in (0, 255):
+        given[window:] = level
+        fill([edit_canvas(tiny_models.CAPTIONS[0], Source(given.copy(), 1.0), model.spec.fps)], model)
+        told.append(torch.stack(styles))
+        styles.clear()
+    assert len(told[0]) == 2 * GROUPS
+    assert torch.equal(*told)
 
 
 def test_cold_clips_are_all_the_same(networks):

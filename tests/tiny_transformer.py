@@ -54,7 +54,7 @@ def stages(networks: TransformerNetworks) -> Iterator[tuple[Learner, Repeated, i
     yield from tokenizer_stage(networks.tokenizer)
     values = latents_and_captions(networks, times=4)
     for name, objectives in transformer.OBJECTIVES.items():
-        yield Learner(networks, objectives(networks)), Repeated(values), STEPS[name]
+        yield Learner(networks, objectives(networks, None)), Repeated(values), STEPS[name]
 
 
 MASKED = Family(networks_of("masked"), stages, save_latent_family)

@@ -167,7 +167,8 @@ class Request:
         fps: frames per second (1 to 240).
         size: (width, height) in pixels, even, 16 to 4096.
         steps: network evaluations (1 to 1000).
-        guidance: how strongly prompt and guides pull (0 to 30; 1 is no more than the model has learnt).
+        guidance: how strongly prompt and guides pull, less where more pixels are known (0 to 30; 1 is no more
+            than the model has learnt).
         seed: the clip's random seed (0 to 2**63 - 1).
 
     Raises:

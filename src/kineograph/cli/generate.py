@@ -174,7 +174,7 @@ def generate(
     steps
         Network evaluations; more take longer.
     guidance
-        How strongly prompt and guides pull, the less the more is known; 1 is no more than the model has
+        How strongly prompt and guides pull, less where more pixels are known; 1 is no more than the model has
         learnt, and takes half as long.
     seed
         The random seed, 0 unless given: the same seed makes the same clip.

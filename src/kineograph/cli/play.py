@@ -82,8 +82,8 @@ def play(
     steps
         Network evaluations for each frame; more take longer.
     guidance
-        How strongly prompt and guides pull, the less the more is known; as the model has it unless given. 1
-        is no more than the model has learnt, and takes half as long.
+        How strongly prompt and guides pull, less where more pixels are known; as the model has it unless
+        given. 1 is no more than the model has learnt, and takes half as long.
     seed
         The random seed, 0 unless given: the same seed and actions play the same.
     actions

@@ -118,7 +118,7 @@ class FlowBatches:
 
     @cached_property
     def _alike(self) -> dict[int, Tensor]:
-        """The clips of each style."""
+        """The clips of each manner."""
         manners = self._all["manner"]
         return {manner: torch.nonzero(manners == manner)[:, 0] for manner in set(manners.tolist())}
 

@@ -8,7 +8,7 @@ camera    (N, T, 2) float32        the same
 actions   (N, T) uint8             (N, T, 4), one action to a frame, NaN where nobody acts (255)
 depth     (N, T, g/2, g/2) uint8   (N, T, g, g) nearness
 edges     (N, T, g, g/8) uint8     (N, T, g, g), one bit a cell
-manner    (N,) uint8               number of the style: it chooses clips that look alike
+manner    (N,) uint8               number of how it looks, see `manner_of`
 partner   (N,) int8                where the clip's partner stands, from here
 kind      (N,) uint8               of the first thing: clips can be balanced by it
 color     (N,) uint8               the same
@@ -49,15 +49,16 @@ def pack(rendered: Rendered, lessons: Sequence[Lesson], world: World = FULL) -> 
         "actions": torch.tensor([_actions(lesson, frames) for lesson in lessons], dtype=torch.uint8),
         "depth": _nearness(rendered.depth),
         "edges": _bits(rendered.edges),
-        "manner": _numbers([_manner(lesson.scene, world) for lesson in lessons]),
+        "manner": _numbers([manner_of(lesson.scene, world) for lesson in lessons]),
         "partner": torch.tensor([lesson.partner for lesson in lessons], dtype=torch.int8),
         "kind": _numbers([FULL.kinds.index(lesson.scene.things[0].kind) for lesson in lessons]),
         "color": _numbers([FULL.colors.index(lesson.scene.things[0].color) for lesson in lessons]),
     }
 
 
-def _manner(scene: Scene, world: World) -> int:
-    """That of its style or, in a world of one style, of its ground and time of day."""
+def manner_of(scene: Scene, world: World) -> int:
+    """The number of how it looks as a whole: of its style or, in a world of one style, of its ground and time
+    of day."""
     if len(world.styles) > 1:
         return world.styles.index(scene.style)
     return world.grounds.index(scene.ground) * len(world.times) + world.times.index(scene.time)

@@ -144,10 +144,11 @@ for `insertion` the clip shows no thing, and the caption names one.
 which that differs from the given clip, and over the rest. `copy` is the given clip.
 Where an inserted thing goes is left open, so that its PSNR says little.
 
-**Follows guides.** Clips of its world are made from captions that leave motion open, or how the camera
-moves, and from one guide, the rendered truth. `unguided` is made from the caption alone; `ceiling` as above.
-Detectors find the thing that looks most like each one that is asked for. Distances are in shares of the
-frame's width; a thing that is not seen is infinitely far away. Whatever is seen nearest may be another thing.
+**Follows guides.** Clips of the world that it learnt are made from captions that leave motion open, or how
+the camera moves, and from one guide, the rendered truth. `unguided` is made from the caption alone;
+`ceiling` as above. Detectors find the thing that looks most like each one that is asked for. Distances are in
+shares of the frame's width; a thing that is not seen is infinitely far away. Whatever is seen nearest may be
+another thing.
 Boxes overlap by their intersection over their union.
 There is no detector of depth: what is measured is how the silhouettes of all things overlap with those that
 the asked depth shows. Outlines are those of the things found; they are right within 2 pixels.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kineograph.canvas import Canvas, Source, edit_canvas
+from kineograph.data.truth import manner_of
 from kineograph.evaluation.adherence import SEED, Verdict, captions_of
 from kineograph.evaluation.figures import Figure, bootstrap, share
 from kineograph.evaluation.filling import pooled_psnr
@@ -55,7 +56,7 @@ class Edit:
 
 
 def _lent(attribute: str, world: World) -> Edit:
-    """By the style of another clip, which has what is wanted."""
+    """By the style of another clip, which looks as what is wanted."""
     return Edit(f"{attribute} of a clip", attribute, (attribute,), world, guides=frozenset({"style"}))
 
 
@@ -152,7 +153,7 @@ def work_of(edit: Edit, pairs: Sequence[Pair], part: slice, spec: Spec) -> Work:
         for prompt, clip in zip(prompts, before, strict=True)
     ]
     if "style" in edit.guides:
-        lent = zip(canvases, _lenders(edit, pairs)[part], strict=True)
+        lent = zip(canvases, _lenders([after for _, after in pairs], edit.world)[part], strict=True)
         canvases = [_in_style_of(canvas, lender, spec) for canvas, lender in lent]
     return Work(before, after, captions, canvases)
 
@@ -163,11 +164,11 @@ def _captions(edit: Edit, scenes: Sequence[Scene]) -> list[str]:
     return [caption_of_plate(scene, random.Random(f"{SEED}/{n}"), 0.0) for n, scene in enumerate(scenes)]
 
 
-def _lenders(edit: Edit, pairs: Sequence[Pair]) -> list[Scene]:
-    """For each pair another scene that has what is wanted of the attribute."""
-    rng, pool = random.Random(f"{SEED}/lenders"), training_scenes(POOL, SEED + 1, 1, edit.world)
-    wanted = [getattr(after, str(edit.attribute)) for _, after in pairs]
-    return [rng.choice([s for s in pool if getattr(s, str(edit.attribute)) == value]) for value in wanted]
+def _lenders(wanted: Sequence[Scene], world: World) -> list[Scene]:
+    """For each of what is wanted another scene of its manner, which is what a style tells."""
+    rng, pool = random.Random(f"{SEED}/lenders"), training_scenes(POOL, SEED + 1, 1, world)
+    manners = [manner_of(scene, world) for scene in wanted]
+    return [rng.choice([each for each in pool if manner_of(each, world) == manner]) for manner in manners]
 
 
 def _in_style_of(canvas: Canvas, lender: Scene, spec: Spec) -> Canvas:

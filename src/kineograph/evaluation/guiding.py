@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Generator, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -40,31 +39,35 @@ class Ground:
 
     name: str
     kinds: tuple[str, ...]
-    scenes: Callable[[int], list[Scene]]
+    draw: Callable[[int, World], list[Scene]]
     world: World = FULL
 
-
-def _any(count: int) -> list[Scene]:
-    return training_scenes(count, SEED, world=FULL)
-
-
-def _with_robots(count: int) -> list[Scene]:
-    return _chosen(count, lambda scene: any(thing.kind == "robot" for thing in scene.things))
+    def scenes(self, count: int) -> list[Scene]:
+        """So many, always the same."""
+        return self.draw(count, self.world)
 
 
-def _filmed(count: int) -> list[Scene]:
-    return _chosen(count, lambda scene: scene.camera != "static")
+def _any(count: int, world: World) -> list[Scene]:
+    return training_scenes(count, SEED, world=world)
 
 
-def _chosen(count: int, fits: Callable[[Scene], bool]) -> list[Scene]:
+def _with_robots(count: int, world: World) -> list[Scene]:
+    return _chosen(count, world, lambda scene: any(thing.kind == "robot" for thing in scene.things))
+
+
+def _filmed(count: int, world: World) -> list[Scene]:
+    return _chosen(count, world, lambda scene: scene.camera != "static")
+
+
+def _chosen(count: int, world: World, fits: Callable[[Scene], bool]) -> list[Scene]:
     """The first `count` scenes that fit."""
     drawn = count
-    while len(found := list(filter(fits, _any(drawn)))) < count:
+    while len(found := list(filter(fits, _any(drawn, world)))) < count:
         drawn *= 2
     return found[:count]
 
 
-def _played(count: int, world: World = FULL) -> list[Scene]:
+def _played(count: int, world: World) -> list[Scene]:
     return [lesson.scene for lesson in lessons(GROUP * count, SEED, world) if lesson.scene.actions]
 
 
@@ -73,11 +76,11 @@ GROUNDS = (
     Ground("robots", ("pose",), _with_robots),
     Ground("cameras", ("camera",), _filmed),
     Ground("actions", ("actions",), _played),
-    Ground("actions of the small world", ("actions",), partial(_played, world=SMALL), SMALL),
+    Ground("actions of the small world", ("actions",), _played, SMALL),
 )
 
 
-def captions_without(kinds: Sequence[str], scenes: Sequence[Scene], world: World = FULL) -> list[str]:
+def captions_without(kinds: Sequence[str], scenes: Sequence[Scene], world: World) -> list[str]:
     """A caption for each scene that leaves open what these guides tell, always the same one."""
     draws = (random.Random(f"{SEED}/{index}") for index in range(len(scenes)))
     told = {"camera" if "camera" in kinds else "motion"}

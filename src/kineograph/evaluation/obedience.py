@@ -114,7 +114,7 @@ class Seen:
 
 
 def see(clips: Frames, fps: float) -> list[Seen]:
-    """Read clips (N, T, H, W, 3) of the full world, each by itself."""
+    """Read clips (N, T, H, W, 3), each by itself."""
     return [_see(torch.from_numpy(clip), fps) for clip in clips]
 
 

@@ -50,7 +50,7 @@ MOST_GUIDED = 32  # clips of each kind of guide
 BATCH = 16
 # How much work there is, in clips made.
 PER_RENDERED = 64  # rendering as many clips takes about as long as making one
-READ = 2  # to read one of the full world
+READ = 2  # to read one with the detectors of the full world
 JUDGED = 3  # times that a clip is read: as made, rebuilt, and as it was or should be
 AHEAD = 3  # to continue a clip by so many windows
 EDITED = 2  # to change a clip, beside reading it
@@ -122,13 +122,18 @@ class _Plan:
     def of(spec: Spec, facts: Facts | None, clips: int, own: Own | None) -> _Plan:
         able, text = spec.abilities, "text" in spec.abilities
         known = _known_worlds(facts) if own is None else ()
+        learnt_last = known[-1:]  # the largest, whose clips have told it what guides mean
         return _Plan(
             clips=clips if own is None else min(clips, len(own.clips)),
             learnt=facts.clips if facts and text and own is None else 0,
             cells=[cell for cell in CELLS if text and cell.world in known],
             tasks=[name for name in TASKS if name in able],
-            edits=[edit for edit in EDITS if text and edit.needs <= able and edit.world in known],
-            grounds=[one for one in GROUNDS if text and one.world in known[-1:] and ways_of(one, able)],
+            edits=[
+                edit
+                for edit in EDITS
+                if text and edit.needs <= able and edit.world in (learnt_last if edit.guides else known)
+            ],
+            grounds=[one for one in GROUNDS if text and one.world in learnt_last and ways_of(one, able)],
             abilities=able,
             own=own and own.first(clips),
         )

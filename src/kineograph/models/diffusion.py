@@ -92,18 +92,17 @@ def _told(captions: Sequence[Tensor], canvas: Tensor | None, guides: Sequence[Gu
 
 
 class _Led:
-    """A window of a batch under way: what is held, what else is known and told, and where the captions lead.
+    """A window of a batch under way: what is known and told, and where the captions lead.
 
-    clean (B, t), held (B, t, 1, 1, 1) bool; `begin` is the time at which a clip to be changed is entered, of
-    which the less is kept the nearer that is to 0.
+    `begin` is the time at which a clip to be changed is entered, of which the less is kept the nearer that is
+    to 0.
     """
 
     def __init__(self, model: Diffusion, conditions: Conditions, window: Window) -> None:
         self.model, self.conditions, self.window = model, conditions, window
-        self.clean, self.held = window.clean, window.held
-        seen = partly_known(window.known, self.clean)
+        seen = partly_known(window.known, window.clean)
         canvas = fold_canvas(window.frames, seen) if bool(seen.any()) else None
-        weights = conditions.weights(window.start, self.clean.shape[1])
+        weights = conditions.weights(window.start, window.clean.shape[1])
         counts = weights.flatten(1).any(dim=1)
         self.weights, captions = weights[counts][..., None, None, None], list(conditions.captions[counts])
         told = model.telling.window(conditions.canvases, conditions.styles, window.start)
@@ -125,7 +124,8 @@ class _Led:
 
     def velocity(self, sampling: Sampling) -> Velocity:
         """Where the prompts lead, pushed by guidance."""
-        return guided(self._prompted, self._both, self.window.push(sampling.guidance), sampling.interval)
+        scale = self.window.guidance_scale(sampling.guidance)
+        return guided(self._prompted, self._both, scale, sampling.interval)
 
     def _prompted(self, z: Tensor, time: float) -> Tensor:
         return mixed(self.weights, self._slopes(z, time, self.prompted))
@@ -138,10 +138,10 @@ class _Led:
         """The velocity under each caption, all in one pass through the network; 0 where latents are held."""
         several = len(told.captions) // len(z)
         again = (several, 1, 1, 1, 1)
-        levels = torch.where(self.clean, 1.0, time).repeat(several, 1)
+        levels = torch.where(self.window.clean, 1.0, time).repeat(several, 1)
         with autocast(self.model.device, self.model.dtype):
             _, v = self.model.networks.velocity(z.repeat(again), levels, *told)
-        return torch.where(self.held.repeat(again), 0.0, v).chunk(several)
+        return torch.where(self.window.held.repeat(again), 0.0, v).chunk(several)
 
 
 class Diffusion(LatentModel[Conditions]):
@@ -210,7 +210,7 @@ class Diffusion(LatentModel[Conditions]):
         velocity = led.velocity(sampling)
         if led.begin > 0 and led.guides is not None:
             entered = led.begin * led.guides.source + (1 - led.begin) * start
-            start = torch.where(led.held, start, entered)
+            start = torch.where(led.window.held, start, entered)
 
         def counted(z: Tensor, time: float) -> Tensor:
             nonlocal count

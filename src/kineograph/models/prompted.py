@@ -139,15 +139,15 @@ def _what_reads(networks: LatentNetworks[Any]) -> list[nn.Module]:
 
 @dataclass(frozen=True)
 class LatentFamily(Generic[ConfigT, NetworksT, ModelT]):
-    """How the models of a family are made: `networks` of a config; `objectives` of the networks by stage, in
-    order; `modelled` by a name and networks. Models of a config have these `abilities`, and are sampled as in
-    `sampling` unless it is said otherwise. `hot` are the parts of the networks that are worth compiling for
-    training."""
+    """How the models of a family are made: `networks` of a config; `objectives` by stage, in order, of the
+    networks and of what their loss is made of, None for its defaults; `modelled` by a name and networks.
+    Models of a config have these `abilities`, and are sampled as in `sampling` unless it is said otherwise.
+    `hot` are the parts of the networks that are worth compiling for training."""
 
     name: str
     config: type[ConfigT]
     networks: Callable[[ConfigT], NetworksT]
-    objectives: Mapping[str, Callable[[NetworksT], list[Any]]]
+    objectives: Mapping[str, Callable[[NetworksT, Any], list[Any]]]
     model: Callable[[NetworksT, Spec, torch.dtype | None], ModelT]
     abilities: Callable[[ConfigT], frozenset[str]]
     sampling: Sampling

@@ -230,8 +230,8 @@ class Rnn(PromptedModel[RnnNetworks]):
         if not bool(given[:, 0].all()):
             nothing = self.networks.led(conditions.nothing, backwards)
             noise = self.drawn(noises, f"first {window.number}", 0, self.networks.config.frame)
-            push = window.push(sampling.guidance)
-            for done, first in self._first(chain, nothing, noise[:, None], push, sampling):
+            scale = window.guidance_scale(sampling.guidance)
+            for done, first in self._first(chain, nothing, noise[:, None], scale, sampling):
                 values[:, :1] = torch.where(given[:, :1], values[:, :1], first)
                 yield done, in_order(values, backwards)
         rolled = chain.roll(self.networks, chain.given[:, :-1])
@@ -278,7 +278,7 @@ class Rnn(PromptedModel[RnnNetworks]):
         return fold_actions(actions.to(self.device).masked_fill(backwards[:, None, None], torch.nan))
 
     def _first(
-        self, chain: Chain, nothing: Tensor, noise: Tensor, push: Tensor | None, sampling: Sampling
+        self, chain: Chain, nothing: Tensor, noise: Tensor, scale: Tensor | None, sampling: Sampling
     ) -> Iterator[tuple[int, Tensor]]:
         """From noise to the first latent frame (B, 1, C, h, w), a step of the solver at a time, pushed away
         from the one that is told nothing."""
@@ -299,7 +299,7 @@ class Rnn(PromptedModel[RnnNetworks]):
             with_prompt, without = slopes(z, time, chain.caption, nothing)
             return with_prompt, without
 
-        velocity = guided(one, both, push, sampling.interval)
+        velocity = guided(one, both, scale, sampling.interval)
         solved = SOLVERS[sampling.solver](velocity, noise, times(sampling.steps, sampling.shift))
         for done, z in enumerate(solved, 1):
             yield evaluations(sampling.solver, done), z
@@ -315,7 +315,7 @@ FAMILY = LatentFamily(
     "rnn",
     RnnConfig,
     RnnNetworks,
-    {"rnn": lambda networks: [RnnObjective(networks)]},
+    {"rnn": lambda networks, loss: [RnnObjective(networks, loss)]},
     Rnn,
     lambda _: ABILITIES,
     SAMPLING,

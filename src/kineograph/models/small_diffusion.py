@@ -97,7 +97,7 @@ FAMILY = LatentFamily(
     "small diffusion",
     SmallDiffusionConfig,
     SmallDiffusionNetworks,
-    {"flow": lambda networks: [FlowObjective(networks)]},
+    {"flow": lambda networks, loss: [FlowObjective(networks, loss)]},
     Diffusion,
     lambda _: ABILITIES,
     SAMPLING,

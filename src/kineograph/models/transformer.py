@@ -53,7 +53,7 @@ class Transformer(PromptedModel[TransformerNetworks]):
         """Code after code; the latents change whenever another frame of them is made."""
         config = self.networks.config
         each = self.evaluations(sampling) // config.grid[0]
-        led = self._led(conditions, window, window.push(sampling.guidance))
+        led = self._led(conditions, window, window.guidance_scale(sampling.guidance))
         draw = partial(self.drawn, noises, f"codes {window.number}")
         known = self._known(window, latents)
         values = self._latents(known, window, latents)
@@ -62,12 +62,12 @@ class Transformer(PromptedModel[TransformerNetworks]):
                 values = self._latents(codes, window, latents)
             yield done, values
 
-    def _led(self, conditions: Prompts, window: Window, push: Tensor | None) -> Led:
+    def _led(self, conditions: Prompts, window: Window, scale: Tensor | None) -> Led:
         seen = partly_known(window.known, window.clean)
         told = self.networks.config.order == "masked" and bool(seen.any())
         canvas = fold_canvas(window.frames, seen) if told else None
         texts = conditions.captions, conditions.nothing
-        return Led(self.networks.predictor, *texts, canvas, push, self.dtype)
+        return Led(self.networks.predictor, *texts, canvas, scale, self.dtype)
 
     def _known(self, window: Window, latents: Tensor) -> Tensor:
         """The codes (B, S, G) of what the window holds, the others unknown."""
@@ -92,16 +92,16 @@ class Transformer(PromptedModel[TransformerNetworks]):
 # What is learnt, stage by stage
 
 
-def _codes(networks: TransformerNetworks) -> list[Any]:
+def _codes(networks: TransformerNetworks, _: None) -> list[Any]:
     return [CodesObjective(networks.codes)]
 
 
-def _predictor(networks: TransformerNetworks) -> list[Any]:
+def _predictor(networks: TransformerNetworks, _: None) -> list[Any]:
     masked_order = networks.config.order == "masked"
     return [MaskedObjective(networks) if masked_order else RasterObjective(networks)]
 
 
-OBJECTIVES: dict[str, Callable[[TransformerNetworks], list[Any]]] = {
+OBJECTIVES: dict[str, Callable[[TransformerNetworks, None], list[Any]]] = {
     "codes": _codes,
     "transformer": _predictor,
 }

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,16 @@ class VaeLoss:
     lent: float = 0.5
 
 
+class _Seen(NamedTuple):
+    """The latents (B, t, C, h, w) that the posterior reads, and statistics (B, 2 C): of these, of those that
+    are to be made of them, and what the prior is told, 0 of clips that aren't to be changed."""
+
+    latents: Tensor
+    looks: Tensor
+    wanted: Tensor
+    before: Tensor
+
+
 class VaeObjective:
     """The evidence lower bound, with free bits (Kingma et al. 2016, arXiv 1606.04934).
 
@@ -97,11 +108,11 @@ class VaeObjective:
         for a canvas, or the `source` that they are made from and the `style` of clips that look alike."""
         clean, styles = batch["latents"].float(), self.networks.style
         summary, canvas = self._told(batch, draw)
-        seen, looks_seen, looks, before = self._seen(batch, clean, draw)
+        seen = self._seen(batch, clean, draw)
         noise = torch.randn(len(clean), self.networks.config.style, generator=draw).to(clean)
-        q, p = styles.posterior(looks), styles.prior(summary, canvas, before)
-        style, seen = q.sample(noise), self.networks.content(seen, looks_seen, noise)
-        cue = self._cue(styles.mood(summary, style), canvas, seen, styles.off(clean, style), draw)
+        q, p = styles.posterior(seen.wanted), styles.prior(summary, canvas, seen.before)
+        style, content = q.sample(noise), self.networks.content(seen.latents, seen.looks, noise)
+        cue = self._cue(styles.mood(summary, style), canvas, content, styles.off(clean, style), draw)
         made = list(self.networks.dynamics.unroll(cue, self._noises(clean, draw)))
         again = styles.on(torch.stack([frame.content for frame in made], dim=1), style)
         error = (again - clean).square().mean()
@@ -118,25 +129,21 @@ class VaeObjective:
         folded = None if frames is None else _drawn_canvas(frames, draw)
         return summary, self.networks.canvas(folded, len(caption))
 
-    def _seen(
-        self, batch: Mapping[str, Tensor], clean: Tensor, draw: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The latents (B, t, C, h, w) that the posterior reads, and statistics (B, 2 C): of these, of those
-        that are to be made of them, and what the prior is told, 0 of clips that aren't to be changed."""
+    def _seen(self, batch: Mapping[str, Tensor], clean: Tensor, draw: torch.Generator) -> _Seen:
         rows, groups = clean.shape[:2]
         begun = torch.rand(rows, 1, generator=draw) < self.config.begun
         stop = torch.where(begun, torch.randint(1, groups + 1, (rows, 1), generator=draw), groups)
         shown = (torch.arange(groups) < stop).to(clean.device)
         looks = statistics(clean, shown)
         if "source" not in batch:
-            return clean, looks, looks, torch.zeros_like(looks)
+            return _Seen(clean, looks, looks, torch.zeros_like(looks))
         source, wanted = _beside(batch["source"], clean), _beside(batch["style"], looks)
         chances = torch.tensor([[self.config.edited], [self.config.lent]])
         chosen, lent = (torch.rand(2, rows, generator=draw) < chances).to(clean.device)
         edited = chosen & _is_told(source)
         seen = source.where(edited[:, None, None, None, None], clean)
         had, styled = statistics(seen, shown), edited & lent & _is_told(wanted)
-        return seen, had, wanted.where(styled[:, None], looks), had * edited[:, None]
+        return _Seen(seen, had, wanted.where(styled[:, None], looks), had * edited[:, None])
 
     def _cue(self, mood: Tensor, canvas: Tensor, seen: Tensor, content: Tensor, draw: torch.Generator) -> Cue:
         held = torch.rand(len(mood), 1, generator=draw).to(mood.device) >= self.config.own
@@ -255,26 +262,26 @@ class Vae(PromptedModel[VaeNetworks]):
         known = partly_known(window.known, window.clean)
         folded = fold_canvas(window.frames, known) if bool(known.any()) else None
         canvas = networks.canvas(folded, len(noises))
-        push = window.push(sampling.guidance)
-        captions = [conditions.captions] + [conditions.nothing] * (push is not None)
+        scale = window.guidance_scale(sampling.guidance)
+        captions = [conditions.captions] + [conditions.nothing] * (scale is not None)
         summaries = [networks.reader(caption) for caption in captions]
         read = window.clean | changed[:, None]
         seen = told.source.where(changed[:, None, None, None, None], held)
         noise = self.drawn(noises, "style", 0, (networks.config.style,))
-        looks = statistics(seen, read)
+        looks, settled = statistics(seen, read), statistics(held, window.clean)
         styled = _is_told(told.looks)
         prior = networks.style.prior(summaries[0], canvas, looks * changed[:, None])
-        own = networks.style.posterior(told.looks.where(styled[:, None], looks))
-        kept = styled | (read.any(dim=1) & ~changed)
+        own = networks.style.posterior(told.looks.where(styled[:, None], settled))
+        kept = styled | window.clean.any(dim=1)
         style = own.instead(prior.tempered(TEMPERATURE), kept).sample(noise)
         return style, Cue(
             [networks.style.mood(summary, style) for summary in summaries],
             canvas,
             seen=networks.content(seen, looks, noise),
             read=read,
-            given=networks.content(held, statistics(held, window.clean), noise),
+            given=networks.content(held, settled, noise),
             held=window.clean,
-            scale=push,
+            scale=scale,
             temperature=TEMPERATURE,
         )
 

@@ -62,11 +62,11 @@ class Window:
         """The same, (B, t, 1, 1, 1)."""
         return self.clean[:, :, None, None, None]
 
-    def push(self, guidance: float) -> Tensor | None:
-        """How far each clip (B,) is to be pushed along its prompt, None if no further than it says.
+    def guidance_scale(self, guidance: float) -> Tensor | None:
+        """That of each clip (B,), nearer to 1 the more of the window is known; None without guidance.
 
-        The more of a clip is known, the more that says of the rest and the less the prompt has to: a strong
-        push, which brings out what a prompt names, then only takes the rest away from what fits.
+        What is known says much of the rest, so that the prompt has less to say: a large scale, which brings
+        out what a prompt names, would only take the rest away from what fits.
         """
         if guidance == 1.0:
             return None

@@ -10,8 +10,7 @@ class Sampling:
     """`steps` of the `solver`, pushed along the prompt by `guidance` (1 is none) within an interval of time;
     the more steps near the noise, the larger `shift` (see `schedules.times`).
 
-    `interval` holds the flow times (0 noise, 1 data) between which guidance acts (arXiv 2404.07724). Of a
-    canvas that is known in part the rest is pushed less, see `models.windows.Window.push`.
+    `interval` holds the flow times (0 noise, 1 data) between which guidance acts (arXiv 2404.07724).
     """
 
     steps: int

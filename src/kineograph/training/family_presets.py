@@ -3,19 +3,19 @@ the main one of each family in four on a large GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from kineograph import models
 from kineograph.models.dynamics import RnnConfig
-from kineograph.models.flow import FlowLoss, FlowObjective
+from kineograph.models.flow import FlowLoss
 from kineograph.models.gan import GANLoss
 from kineograph.models.players import GANConfig
 from kineograph.models.predictor import TransformerConfig
 from kineograph.models.prompted import LatentFamily
-from kineograph.models.rnn import RnnLoss, RnnObjective
+from kineograph.models.rnn import RnnLoss
 from kineograph.models.small_diffusion import SmallDiffusionConfig
 from kineograph.models.stochastic import VaeConfig
 from kineograph.models.vae import VaeLoss
@@ -46,9 +46,12 @@ class SmallDiffusionRecipe(FamilyRecipe):
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.small_diffusion.FAMILY
 
-    @property
-    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
-        return {"flow": lambda networks: [FlowObjective(networks, self.loss)]}
+    def rules(self) -> Iterator[tuple[bool, str]]:
+        yield from super().rules()
+        plain = self.loss.text + self.loss.independent
+        yield plain <= 1, f"loss.text and loss.independent must be 1 at most together, not {plain:g}."
+        folded = "models of this preset are guided when they are sampled"
+        yield self.loss.push == 0, f"loss.push folds guidance in, and {folded}: leave it 0."
 
 
 def diffusion_small() -> SmallDiffusionRecipe:
@@ -80,10 +83,6 @@ class GANRecipe(FamilyRecipe):
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.gan.FAMILY
 
-    @property
-    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
-        return {"gan": lambda networks: models.gan.objectives(networks, self.loss)}
-
 
 def gan() -> GANRecipe:
     """Two players, one of which ships."""
@@ -107,10 +106,6 @@ class VaeRecipe(FamilyRecipe):
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.vae.FAMILY
 
-    @property
-    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
-        return {"vae": lambda networks: models.vae.objectives(networks, self.loss)}
-
 
 def vae() -> VaeRecipe:
     """A prior that is learnt, and a style apart."""
@@ -133,10 +128,6 @@ class RnnRecipe(FamilyRecipe):
     @property
     def kind(self) -> LatentFamily[Any, Any, Any]:
         return models.rnn.FAMILY
-
-    @property
-    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
-        return {"rnn": lambda networks: [RnnObjective(networks, self.loss)]}
 
 
 def recurrent(cell: str, width: int, depth: int) -> RnnRecipe:

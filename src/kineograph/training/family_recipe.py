@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 import torch
 
 from kineograph import catalog
 from kineograph.errors import ModelError
-from kineograph.models.prompted import LatentConfig, LatentFamily, encoder_hash
+from kineograph.models.prompted import LatentConfig, LatentFamily, LatentNetworks, encoder_hash
 from kineograph.models.tokenizer import Tokenizer
 from kineograph.training.loop import TrainConfig
 from kineograph.training.optim import OptimConfig
@@ -39,22 +40,22 @@ def text_stage() -> Stage:
 @dataclass(frozen=True)
 class FamilyRecipe(Recipe):
     """A model of latents and captions; `network` is its config, but for the words. Each stage of its family
-    has a field `NAME_stage`; what its loss is made of, a field `loss`."""
+    has a field `NAME_stage`; what its loss is made of, where that can be set, is in `loss`."""
 
     world: str = "small"
     latents: int = 8192
     network: LatentConfig = field(default_factory=LatentConfig)
     text_stage: Stage = field(default_factory=text_stage)
+    loss: Any = None
 
     @property
     @abstractmethod
     def kind(self) -> LatentFamily[Any, Any, Any]:
         """The family's networks, objectives and model."""
 
-    @property
-    def objectives(self) -> Mapping[str, Callable[[Any], Sequence[Any]]]:
-        """What the networks learn by, a stage each."""
-        return self.kind.objectives
+    def objectives(self, stage: str, networks: LatentNetworks[Any]) -> list[Any]:
+        """What the networks learn by in a stage."""
+        return self.kind.objectives[stage](networks, self.loss)
 
     @property
     def family(self) -> str:
@@ -80,6 +81,7 @@ class FamilyRecipe(Recipe):
 
     def rules(self) -> Iterator[tuple[bool, str]]:
         yield from grid_rules("network.grid", self.grid)
+        yield from loss_rules({} if self.loss is None else asdict(self.loss))
 
     def try_networks(self) -> None:
         config = replace(self.network, words=("a",))
@@ -89,9 +91,23 @@ class FamilyRecipe(Recipe):
             "latents": torch.randn(2, groups, config.channels, height, width),
             "caption": torch.zeros(2, config.text_length, dtype=torch.long),
         }
-        for objectives in self.objectives.values():
-            for objective in objectives(networks):
+        for stage in self.kind.objectives:
+            for objective in self.objectives(stage, networks):
                 objective.loss(batch, torch.Generator().manual_seed(0))
+
+
+WEIGHTS = ("beta", "free", "lead", "looks", "gamma", "mismatched", "decouple")
+
+
+def loss_rules(loss: Mapping[str, float]) -> Iterator[tuple[bool, str]]:
+    """What must hold of what a loss is made of: but for weights, draws and places in time, it is shares."""
+    for name, value in loss.items():
+        if name in WEIGHTS:
+            yield 0 <= value < math.inf, f"loss.{name} must be 0 or more, not {value:g}."
+        elif name == "draws":
+            yield value >= 1, f"loss.draws must be at least 1, not {value}."
+        elif name != "location":
+            yield 0 <= value <= 1, f"loss.{name} must be from 0 to 1, not {value:g}."
 
 
 def _nameless(config: LatentConfig) -> LatentConfig:

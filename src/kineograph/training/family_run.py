@@ -36,7 +36,7 @@ class FamilyRun(Run[FamilyRecipe]):
         if "text" in self.recipe.stages:
             stage, vocabulary = self.recipe.text_stage, Vocabulary(config.words)
             yield from self._train_text(networks.text, vocabulary, stage)
-        for name in self.recipe.objectives:
+        for name in self.recipe.kind.objectives:
             yield from self._train(name, networks, encoded, clips)
         spec = self.recipe.kind.spec_of(self.recipe.name, config)
         prompted.save(self.out / "model", networks, spec)
@@ -69,7 +69,7 @@ class FamilyRun(Run[FamilyRecipe]):
         drawn = recipe.seed, recipe.balance
         data = latents.FlowBatches(encoded, clips, vocabulary, config.text_length, *rows, *drawn)
         own = {part: module for part, module in networks.named_children() if part != "tokenizer"}
-        objectives = list(recipe.objectives[name](networks))
+        objectives = recipe.objectives(name, networks)
         learner = Learner(nn.ModuleDict(own), objectives, recipe.kind.hot(networks))
         shown = spread(list(dict.fromkeys(clips.captions)), SHOWN_SAMPLES)
         sheet = Samples(networks, shown, partial(recipe.kind.modelled, "training"))
