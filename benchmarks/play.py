@@ -26,6 +26,7 @@ from kineograph.models.family import Model
 from kineograph.request import Request
 from kineograph.video import Frames
 from kineograph.worlds.scene import Scene
+from kineograph.worlds.world import FULL
 
 RATE, LATENCY, CORRELATION = 24.0, 120.0, 0.9  # the aims: frames a second, milliseconds, and of steps
 
@@ -140,7 +141,8 @@ def main(
     """
     loaded, scenes = catalog.load(model), scenes_of(worlds, actions)
     done = []
-    for seed, (scene, prompt) in enumerate(zip(scenes, captions_without(("actions",), scenes), strict=True)):
+    captions = captions_without(("actions",), scenes, FULL)
+    for seed, (scene, prompt) in enumerate(zip(scenes, captions, strict=True)):
         done.append(played(Request(prompt, seed=seed, steps=steps, guidance=guidance), loaded, scene.actions))
         print(f"{prompt}: {done[-1].rate:.1f} frames a second", file=sys.stderr, flush=True)
     given = {"steps": steps, "guidance": guidance}

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kineograph.models.folding import clean_groups, draw_known, fold_canvas, partly_known
-from kineograph.models.predictor import Draw, Led, TransformerNetworks, picked
+from kineograph.models.predictor import Draw, Led, TransformerLoss, TransformerNetworks, picked
 from kineograph.models.tokenizer import to_signal
 
 CHOICE = 4.5  # how much chance at first has in which codes stay (MaskGIT's choice temperature)
@@ -27,8 +27,8 @@ CHOICE = 4.5  # how much chance at first has in which codes stay (MaskGIT's choi
 class MaskedObjective:
     """Cross entropy of the codes that are masked, of which there are cos(pi/2 u), u uniform."""
 
-    def __init__(self, networks: TransformerNetworks) -> None:
-        self.networks = networks
+    def __init__(self, networks: TransformerNetworks, config: TransformerLoss | None = None) -> None:
+        self.networks, self.config = networks, config or TransformerLoss()
 
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
         return self.networks.predicting()
@@ -39,7 +39,7 @@ class MaskedObjective:
         predictor, codes = self.networks.predictor, self.networks.coded(batch["latents"])
         hidden = self._hidden(codes, draw)
         told = self._told(batch["frames"], draw) if "frames" in batch else None
-        begin = predictor.begin(self.networks.heard(batch["caption"], draw))
+        begin = predictor.begin(self.networks.heard(batch["caption"], self.config.drop, draw))
         _, past = predictor(codes, begin, told)
         found = predictor.beside(codes.masked_fill(hidden, predictor.unknown), past, told)
         features = predictor.features(found[:, :, None])[hidden]

@@ -30,7 +30,13 @@ from kineograph.sampling.guidance import pushed
 
 Order = Literal["masked", "raster"]
 Draw = Callable[[int, tuple[int, ...]], Tensor]  # standard normal numbers (B, *shape), by number and shape
-DROP = 0.1  # of the captions are left out in training, for guidance
+
+
+@dataclass(frozen=True)
+class TransformerLoss:
+    """`drop` of the captions are left out, for guidance."""
+
+    drop: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -255,9 +261,9 @@ class TransformerNetworks(LatentNetworks[TransformerConfig]):
         """The codes (B, S, G) of latents (B, t, C, h, w)."""
         return self.codes.encode(latents.float()).flatten(1, 2)
 
-    def heard(self, caption: Tensor, draw: torch.Generator) -> Tensor:
-        """Encoded captions (B, L, text width) to train on, some left out."""
-        kept = torch.rand(len(caption), 1, generator=draw) >= DROP
+    def heard(self, caption: Tensor, drop: float, draw: torch.Generator) -> Tensor:
+        """Encoded captions (B, L, text width) to train on, a share of them left out."""
+        kept = torch.rand(len(caption), 1, generator=draw) >= drop
         encoded: Tensor = self.text(caption * kept.to(caption.device))
         return encoded
 

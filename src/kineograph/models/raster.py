@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kineograph.models.predictor import Draw, Led, TransformerNetworks, picked
+from kineograph.models.predictor import Draw, Led, TransformerLoss, TransformerNetworks, picked
 
 
 class RasterObjective:
     """Cross entropy of every code, those before it being known."""
 
-    def __init__(self, networks: TransformerNetworks) -> None:
-        self.networks = networks
+    def __init__(self, networks: TransformerNetworks, config: TransformerLoss | None = None) -> None:
+        self.networks, self.config = networks, config or TransformerLoss()
 
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
         return self.networks.predicting()
@@ -30,7 +30,7 @@ class RasterObjective:
     def loss(self, batch: Mapping[str, Tensor], draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """`batch` holds latents (B, t, C, h, w) and caption numbers (B, L)."""
         predictor, codes = self.networks.predictor, self.networks.coded(batch["latents"])
-        begin = predictor.begin(self.networks.heard(batch["caption"], draw))
+        begin = predictor.begin(self.networks.heard(batch["caption"], self.config.drop, draw))
         found, _ = predictor(codes, begin)
         said = predictor.said(codes, begin.rows)
         earlier = said.cumsum(dim=2) - said

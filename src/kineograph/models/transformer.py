@@ -21,7 +21,7 @@ from kineograph.models.codes import CodesObjective
 from kineograph.models.folding import fold_canvas, partly_known
 from kineograph.models.masked import MaskedObjective
 from kineograph.models.precision import autocast, hold
-from kineograph.models.predictor import Led, TransformerConfig, TransformerNetworks
+from kineograph.models.predictor import Led, TransformerConfig, TransformerLoss, TransformerNetworks
 from kineograph.models.prompted import LatentFamily, PromptedModel, Prompts
 from kineograph.models.raster import RasterObjective
 from kineograph.models.windows import Window
@@ -92,16 +92,16 @@ class Transformer(PromptedModel[TransformerNetworks]):
 # What is learnt, stage by stage
 
 
-def _codes(networks: TransformerNetworks, _: None) -> list[Any]:
+def _codes(networks: TransformerNetworks, _: TransformerLoss | None) -> list[Any]:
     return [CodesObjective(networks.codes)]
 
 
-def _predictor(networks: TransformerNetworks, _: None) -> list[Any]:
+def _predictor(networks: TransformerNetworks, loss: TransformerLoss | None) -> list[Any]:
     masked_order = networks.config.order == "masked"
-    return [MaskedObjective(networks) if masked_order else RasterObjective(networks)]
+    return [MaskedObjective(networks, loss) if masked_order else RasterObjective(networks, loss)]
 
 
-OBJECTIVES: dict[str, Callable[[TransformerNetworks, None], list[Any]]] = {
+OBJECTIVES: dict[str, Callable[[TransformerNetworks, TransformerLoss | None], list[Any]]] = {
     "codes": _codes,
     "transformer": _predictor,
 }

@@ -13,7 +13,7 @@ from kineograph.models.dynamics import RnnConfig
 from kineograph.models.flow import FlowLoss
 from kineograph.models.gan import GANLoss
 from kineograph.models.players import GANConfig
-from kineograph.models.predictor import TransformerConfig
+from kineograph.models.predictor import TransformerConfig, TransformerLoss
 from kineograph.models.prompted import LatentFamily
 from kineograph.models.rnn import RnnLoss
 from kineograph.models.small_diffusion import SmallDiffusionConfig
@@ -181,6 +181,7 @@ class TransformerRecipe(FamilyRecipe):
     """A transformer over discrete codes, which are learnt first."""
 
     network: TransformerConfig = field(default_factory=lambda: TransformerConfig(tokenizer_of=HOME))
+    loss: TransformerLoss = field(default_factory=TransformerLoss)
     codes_stage: Stage = field(default_factory=_codes_stage)
     transformer_stage: Stage = field(default_factory=_transformer_stage)
 

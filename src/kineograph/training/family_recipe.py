@@ -40,7 +40,7 @@ def text_stage() -> Stage:
 @dataclass(frozen=True)
 class FamilyRecipe(Recipe):
     """A model of latents and captions; `network` is its config, but for the words. Each stage of its family
-    has a field `NAME_stage`; what its loss is made of, where that can be set, is in `loss`."""
+    has a field `NAME_stage`; what its loss is made of is in `loss`."""
 
     world: str = "small"
     latents: int = 8192
@@ -81,7 +81,7 @@ class FamilyRecipe(Recipe):
 
     def rules(self) -> Iterator[tuple[bool, str]]:
         yield from grid_rules("network.grid", self.grid)
-        yield from loss_rules({} if self.loss is None else asdict(self.loss))
+        yield from loss_rules(asdict(self.loss))
 
     def try_networks(self) -> None:
         config = replace(self.network, words=("a",))
