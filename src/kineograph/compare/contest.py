@@ -226,7 +226,8 @@ def _entered(preset: str, terms: Terms, out: Path) -> Generator[News, None, Entr
     for event in _trained(preset, terms, out):
         yield Trained(preset, event)
     own = own_of(terms, out)
-    if not (folder / (release.CARD if own is None else release.FIGURES)).exists():
+    found_of_it = [release.FIGURES, *([release.CARD] if own is None else [])]  # in the order of writing
+    if not all((folder / name).exists() for name in found_of_it):
         model = catalog.load(str(folder / "model"))
         found = yield from _measured(preset, model, folder, terms.judged, own)
         alone = replace(found, cost=cost.cost_alone(folder / "model"))

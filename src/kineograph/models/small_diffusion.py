@@ -26,7 +26,7 @@ ABILITIES = frozenset(
     {"text", "image", "keyframes", "prediction", "precede", "interpolation", "inpainting", "outpainting"}
     | {"travel", "walk"}
 )
-SAMPLING = Sampling(steps=24, guidance=6.0, solver="multistep", shift=4.0)
+SAMPLING = Sampling(steps=24, guidance=5.0, solver="multistep", shift=4.0)
 
 
 @dataclass(frozen=True)
