@@ -258,7 +258,7 @@ def in_two_lights(seed, length):
     captions that say how light they are, and both said in numbers."""
     light = torch.where(torch.arange(16) % 2 == 0, 1.0, -1.0)
     contrast = torch.where(torch.arange(16) // 2 % 2 == 0, 1.2, 0.4)
-    shown = [(each[:, None, None, None, None]) for each in (light, contrast)]
+    shown = [each[:, None, None, None, None] for each in (light, contrast)]
     content = clips(16, seed)
     caption = torch.where(light > 0, 2, 3)[:, None].expand(-1, length)
     return shown[0] + shown[1] * content, shown[1] * content - shown[0], caption, light, contrast
@@ -271,9 +271,9 @@ def test_an_edit_changes_of_a_style_what_its_caption_says_and_keeps_the_rest():
     optimizer = torch.optim.Adam([p for _, p in objective.parameters()], lr=3e-3)
     for step in range(480):
         clean, source, caption, *_ = in_two_lights(step, networks.config.text_length)
-        batch = {"latents": clean, "caption": caption, "source": source}
+        alone = torch.full((16, 2 * CHANNELS), torch.nan)  # no third clip lends its style
+        batch = {"latents": clean, "caption": caption, "source": source, "style": alone}
         optimizer.zero_grad()
-        batch["style"] = torch.full((16, 2 * CHANNELS), torch.nan)
         objective.loss(batch, torch.Generator().manual_seed(step))[0].backward()
         optimizer.step()
     _, source, caption, light, contrast = in_two_lights(1000, networks.config.text_length)
